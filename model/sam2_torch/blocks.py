@@ -1,0 +1,59 @@
+"""Small blocks shared by the parts of the network."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of each pixel, (B, C, H, W) -> same."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize each pixel over its channels."""
+        x = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them; parameters are named `layers.i`."""
+
+    def __init__(
+        self,
+        dims: tuple[int, ...],
+        activation: Callable[[Tensor], Tensor] = F.relu,
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(dims, dims[1:], strict=False))
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., dims[0]) -> (..., dims[-1])."""
+        for layer in self.layers[:-1]:
+            x = self.activation(layer(x))
+        return self.layers[-1](x)  # type: ignore[no-any-return]
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depthwise 7 x 7, norm per pixel, two pointwise layers, layer scale, residual (CXBlock of SAM 2)."""
+
+    def __init__(self, dim: int, *, expansion: int = 4, layer_scale: float = 1e-6) -> None:
+        super().__init__()
+        self.dwconv = nn.Conv2d(dim, dim, 7, padding=3, groups=dim)
+        self.norm = LayerNorm2d(dim)
+        self.pwconv1 = nn.Linear(dim, expansion * dim)
+        self.pwconv2 = nn.Linear(expansion * dim, dim)
+        self.gamma = nn.Parameter(layer_scale * torch.ones(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, dim, H, W) -> same."""
+        y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
+        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        return x + y.permute(0, 3, 1, 2)

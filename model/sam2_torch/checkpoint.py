@@ -1,0 +1,101 @@
+"""Reading weights: safetensors, or the published `.pt` files without executing anything in them."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from sam2_torch.config import CELL, OFFICIAL, SAM2Config
+from sam2_torch.errors import CheckpointError
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a weights file.
+
+    Parameters
+    ----------
+    path
+        `.safetensors`, or `.pt` / `.pth` holding a state dict or `{"model": state_dict}`.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, no checkpoint, or would have to run code to be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"No weights file at {path}. Give the path of a .safetensors or .pt file.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({type(error).__name__}). It is damaged, cut short, or not made of "
+            "tensors alone; nothing in it was executed. Download it again, or convert it to safetensors."
+        ) from error
+    return _state_dict(content, path)
+
+
+def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
+    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        content = content["model"]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError(
+            f"{path} holds no state dict: expected tensors by name, or {{'model': tensors by name}}, "
+            f"got {type(content).__name__}. Save `model.state_dict()`."
+        )
+    return {str(k): v for k, v in content.items()}
+
+
+def recognize(weights: Mapping[str, Tensor]) -> SAM2Config:
+    """Which config a state dict belongs to, from its keys and shapes.
+
+    Raises
+    ------
+    CheckpointError
+        If it is none of the four official sizes, 2.0 or 2.1, nor the bundled model.
+    """
+    if "image_encoder.trunk.downsample.0.0.weight" in weights:
+        return CELL
+    version = "2.1" if "no_obj_embed_spatial" in weights else "2.0"
+    table = weights.get("image_encoder.trunk.pos_embed")
+    blocks = len({k.split(".")[3] for k in weights if k.startswith("image_encoder.trunk.blocks.")})
+    for config in OFFICIAL.values():
+        trunk = config.trunk
+        stages = getattr(trunk, "stages", ())
+        if table is not None and config.version == version and sum(stages) == blocks:
+            if table.shape[1] == trunk.widths[0]:
+                return config
+    raise CheckpointError(
+        f"The file holds {len(weights)} tensors that fit no SAM 2 known here (trunk with {blocks} blocks, position "
+        f"table {None if table is None else tuple(table.shape)}). Known: {', '.join(OFFICIAL)} and {CELL.name}."
+    )
+
+
+def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], config: SAM2Config) -> None:
+    """Names, shapes and values must fit the network exactly.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first tensors that are missing, unexpected, of another shape, or not finite.
+    """
+    missing, unexpected = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
+    if missing or unexpected:
+        raise CheckpointError(
+            f"The file does not hold the weights of {config.name}: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(unexpected)} unexpected {unexpected[:3]}. Load it with the config it was trained with."
+        )
+    for name, tensor in expected.items():
+        if given[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"Tensor {name} has shape {tuple(given[name].shape)}, but {config.name} expects "
+                f"{tuple(tensor.shape)}. Load the file with the config it was trained with."
+            )
+        if not torch.isfinite(given[name]).all():
+            raise CheckpointError(f"Tensor {name} holds NaN or infinity: the file is damaged. Download it again.")

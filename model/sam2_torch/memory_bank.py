@@ -1,0 +1,183 @@
+"""The memory bank: which frames an object remembers, and which of them a frame may look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sam2_torch.config import SAM2Config
+from sam2_torch.outputs import FrameMemory
+
+FORWARD, BACKWARD = 1, -1
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """How far memory reaches.
+
+    Attributes
+    ----------
+    num_memories
+        Frame memories attended to: all prompted ones, and `num_memories - 1` recent frames.
+    max_pointers
+        Pointers of recent frames reach back `max_pointers - 1` frames, which is also what time distances are
+        divided by. The original takes min(16, length of the movie); a stream has no length and takes 16.
+    max_prompted
+        At most so many prompted frames, the closest ones; None: all, as the original does.
+    """
+
+    num_memories: int = 7
+    max_pointers: int = 16
+    max_prompted: int | None = None
+
+    @classmethod
+    def of(cls, config: SAM2Config) -> "MemoryRules":
+        """The rules a model was trained with."""
+        return cls(config.num_memories, config.max_pointers)
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySelection:
+    """What N objects look at on one frame; all have the same number of memories and pointers.
+
+    Attributes
+    ----------
+    features : S tensors (N, C_m, h, w)
+    steps : (N, S) int
+        0 for a prompted frame, else how many frames before the current one counted from the oldest place
+        (`num_memories - 1` is the frame just before).
+    pointers : P tensors (N, C)
+    distances : (N, P) float
+        Signed distance in frames, positive into the past of the direction of travel.
+    max_distance
+        What distances are divided by.
+    """
+
+    features: tuple[Tensor, ...]
+    steps: Tensor
+    pointers: tuple[Tensor, ...]
+    distances: Tensor
+    max_distance: int
+
+    @property
+    def layout(self) -> tuple[int, ...]:
+        """Selections of equal layout can be stacked into one batch."""
+        return len(self.features), len(self.pointers), *(self.features[0].shape[1:] if self.features else ())
+
+
+def stack_selections(selections: Sequence[MemorySelection]) -> MemorySelection:
+    """One batch from selections of equal layout, objects in the order given."""
+    if len(selections) == 1:
+        return selections[0]
+    first = selections[0]
+    return MemorySelection(
+        features=tuple(torch.cat(f) for f in zip(*(s.features for s in selections), strict=True)),
+        steps=torch.cat([s.steps for s in selections]),
+        pointers=tuple(torch.cat(p) for p in zip(*(s.pointers for s in selections), strict=True)),
+        distances=torch.cat([s.distances for s in selections]),
+        max_distance=first.max_distance,
+    )
+
+
+class MemoryBank:
+    """The memories of one object (or of a batch of objects that share their prompted frames).
+
+    Invariant: besides prompted frames it holds no memory features further than `num_memories - 2` frames and no
+    pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can read in
+    the direction of travel; so its size does not depend on the length of the movie.
+    """
+
+    def __init__(self, rules: MemoryRules) -> None:
+        self.rules = rules
+        self.prompted: dict[int, FrameMemory] = {}
+        self.recent: dict[int, FrameMemory] = {}
+
+    def __len__(self) -> int:
+        return len(self.prompted) + len(self.recent)
+
+    def add(self, frame: int, memory: FrameMemory, *, prompted: bool) -> None:
+        """Remember a frame; a prompted frame replaces what was tracked there and is kept until forgotten."""
+        if prompted:
+            self.recent.pop(frame, None)
+            self.prompted[frame] = memory
+            return
+        self.recent[frame] = memory
+        reach = self.rules.num_memories - 1
+        for t in list(self.recent):
+            if abs(t - frame) >= self.rules.max_pointers - 1:
+                del self.recent[t]
+            elif abs(t - frame) >= reach:
+                self.recent[t] = self.recent[t].pointer_only()
+
+    def forget(self, frame: int) -> None:
+        """Drop everything remembered of a frame."""
+        self.prompted.pop(frame, None)
+        self.recent.pop(frame, None)
+
+    def clear_recent(self) -> None:
+        """Keep prompted frames only."""
+        self.recent.clear()
+
+    def missing(self, frame: int, direction: int) -> list[int]:
+        """Frames that `select` would read the features of if they were there, oldest first; prompted ones left out."""
+        reach = range(self.rules.num_memories - 1, 0, -1)
+        candidates = [frame - direction * k for k in reach]
+        return [t for t in candidates if t not in self.prompted and not self._has_features(t)]
+
+    def _has_features(self, frame: int) -> bool:
+        return frame in self.recent and self.recent[frame].features is not None
+
+    def select(self, frame: int, direction: int = FORWARD) -> MemorySelection | None:
+        """What `frame` looks at when travelling in `direction` (1 or -1); None when nothing is prompted.
+
+        Frame memories: prompted frames, past and future, then recent frames from far to near. Pointers: prompted
+        frames that are not in the future, then recent frames from near to far. (`_prepare_memory_conditioned_features`)
+        """
+        if not self.prompted:
+            return None
+        chosen = self._closest_prompted(frame)
+        spare = {t: m for t, m in self.prompted.items() if t not in chosen}
+
+        def recent(distance: int) -> FrameMemory | None:
+            t = frame - direction * distance
+            return self.recent.get(t) or spare.get(t)
+
+        spatial = [(0, self.prompted[t].features) for t in chosen]
+        for distance in range(self.rules.num_memories - 1, 0, -1):
+            memory = recent(distance)
+            if memory is not None:
+                spatial.append((self.rules.num_memories - distance, memory.features))
+        pointers = [
+            (direction * (frame - t), self.prompted[t].pointer) for t in chosen if direction * (frame - t) >= 0
+        ]
+        for distance in range(1, self.rules.max_pointers):
+            memory = recent(distance)
+            if memory is not None:
+                pointers.append((distance, memory.pointer))
+        return self._selection(spatial, pointers)
+
+    def _selection(
+        self, spatial: list[tuple[int, Tensor | None]], pointers: list[tuple[int, Tensor]]
+    ) -> MemorySelection:
+        readable = [(step, f) for step, f in spatial if f is not None]
+        count, device = len(readable[0][1]), readable[0][1].device
+        return MemorySelection(
+            features=tuple(f for _, f in readable),
+            steps=torch.tensor([[s for s, _ in readable]], device=device).expand(count, -1),
+            pointers=tuple(p for _, p in pointers),
+            distances=torch.tensor([[float(d) for d, _ in pointers]], device=device).expand(count, -1),
+            max_distance=self.rules.max_pointers - 1,
+        )
+
+    def _closest_prompted(self, frame: int) -> list[int]:
+        """At most `max_prompted` prompted frames: the closest before, the closest at or after, then the nearest."""
+        limit = self.rules.max_prompted
+        frames = list(self.prompted)
+        if limit is None or len(frames) <= limit:
+            return frames
+        before = [t for t in frames if t < frame]
+        after = [t for t in frames if t >= frame]
+        chosen = ([max(before)] if before else []) + ([min(after)] if after else [])
+        rest = sorted((t for t in frames if t not in chosen), key=lambda t: abs(t - frame))
+        return (chosen + rest)[:limit]

@@ -1,0 +1,131 @@
+"""What flows between the steps of the predictors: frozen values, shapes in the docstrings."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFeatures:
+    """One frame, encoded once, whoever asks; B is 1 (shared by all objects) or the number of objects.
+
+    Attributes
+    ----------
+    stride16 : (B, C, h, w)
+    stride8 : (B, C / 4, 2h, 2w)
+    stride4 : (B, C / 8, 4h, 4w)
+    """
+
+    stride16: Tensor
+    stride8: Tensor
+    stride4: Tensor
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the token grid at stride 16."""
+        return self.stride16.shape[2], self.stride16.shape[3]
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the encoded image in pixels."""
+        return 16 * self.stride16.shape[2], 16 * self.stride16.shape[3]
+
+    def select(self, rows: list[int]) -> "FrameFeatures":
+        """The features of some objects; shared features stay shared."""
+        if len(self.stride16) == 1:
+            return self
+        return FrameFeatures(self.stride16[rows], self.stride8[rows], self.stride4[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class PointTokens:
+    """Clicks and boxes as the network takes them.
+
+    Attributes
+    ----------
+    xy : (N, P, 2) float, pixels of the encoded image, centres on integers
+    labels : (N, P) int, 0 negative, 1 positive, 2 and 3 first and last corner of a box, -1 none
+    """
+
+    xy: Tensor
+    labels: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class MaskInput:
+    """A mask given as the answer itself: (N, 1, H, W) float 0 or 1 at the size of the encoded image."""
+
+    mask: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class MaskPrediction:
+    """Masks of N objects on one frame.
+
+    Attributes
+    ----------
+    logits : (N, 1, 4h, 4w)
+        Mask logits at stride 4; -1024 everywhere where the object is absent.
+    predicted_iou : (N,)
+        The model's own estimate of the mask's IoU, 0..1.
+    object_score : (N,)
+        Logit; at or below 0 the object is absent.
+    pointer : (N, C)
+        Object pointer, what later frames remember of the object itself.
+    candidates : (N, M, 4h, 4w)
+        All M masks considered, before absence is applied; `logits` is the chosen one.
+    candidate_ious : (N, M)
+    """
+
+    logits: Tensor
+    predicted_iou: Tensor
+    object_score: Tensor
+    pointer: Tensor
+    candidates: Tensor
+    candidate_ious: Tensor
+
+    def select(self, rows: list[int]) -> "MaskPrediction":
+        """The predictions of some objects."""
+        return MaskPrediction(
+            self.logits[rows],
+            self.predicted_iou[rows],
+            self.object_score[rows],
+            self.pointer[rows],
+            self.candidates[rows],
+            self.candidate_ious[rows],
+        )
+
+    def without_candidates(self) -> "MaskPrediction":
+        """The same without the masks that were not chosen, to keep."""
+        return replace(self, candidates=self.logits, candidate_ious=self.predicted_iou[:, None])
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMemory:
+    """What one frame leaves behind of N objects.
+
+    Attributes
+    ----------
+    features : (N, C_m, h, w) or None
+        Memory features; None when only the pointer can still be read.
+    pointer : (N, C)
+    """
+
+    features: Tensor | None
+    pointer: Tensor
+
+    def to(self, dtype: torch.dtype) -> "FrameMemory":
+        """The features in another type; pointers stay as they are, as in the original."""
+        return replace(self, features=None if self.features is None else self.features.to(dtype))
+
+    def pointer_only(self) -> "FrameMemory":
+        """Forget the features."""
+        return replace(self, features=None)
+
+    def split(self) -> list["FrameMemory"]:
+        """One memory for each object."""
+        return [
+            FrameMemory(None if self.features is None else self.features[i : i + 1].clone(), self.pointer[i : i + 1])
+            for i in range(len(self.pointer))
+        ]

@@ -1,0 +1,77 @@
+"""Positions: sine tables, random Fourier features of points, axial rotary angles."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def sine_positions_2d(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
+    """Sine table of a grid, (1, dim, height, width) float32; channels are y then x, sine and cosine interleaved.
+
+    Coordinates start at 1 and are scaled so that the last is 2 pi (PositionEmbeddingSine of SAM 2).
+    """
+    per_axis = dim // 2
+    index = torch.arange(per_axis, dtype=torch.float32, device=device)
+    period = 10000 ** (2 * (index // 2) / per_axis)
+
+    def axis(n: int) -> Tensor:
+        coordinate = torch.arange(1, n + 1, dtype=torch.float32, device=device)
+        angle = (coordinate / (n + 1e-6) * 2 * math.pi)[:, None] / period
+        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=-1).flatten(1)
+
+    y = axis(height).t()[:, :, None].expand(-1, -1, width)
+    x = axis(width).t()[:, None, :].expand(-1, height, -1)
+    return torch.cat([y, x])[None]
+
+
+def sine_positions_1d(positions: Tensor, dim: int) -> Tensor:
+    """Sine table of scalars, (...) -> (..., dim); all sines, then all cosines (get_1d_sine_pe of SAM 2)."""
+    half = dim // 2
+    index = torch.arange(half, dtype=torch.float32, device=positions.device)
+    angle = positions[..., None] / 10000 ** (2 * (index // 2) / half)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+class RandomFourier(nn.Module):
+    """Positions as sines and cosines of fixed random projections (PositionEmbeddingRandom of SAM)."""
+
+    positional_encoding_gaussian_matrix: Tensor
+
+    def __init__(self, dim: int, scale: float = 1.0) -> None:
+        super().__init__()
+        self.register_buffer("positional_encoding_gaussian_matrix", scale * torch.randn(2, dim // 2))
+
+    def forward(self, xy: Tensor) -> Tensor:
+        """Points (..., 2), x and y in 0..1 -> (..., dim)."""
+        x, y = (2 * xy.float() - 1).unbind(-1)
+        across, down = self.positional_encoding_gaussian_matrix
+        # Not a matrix product: under autocast that would round positions to bfloat16.
+        angle = 2 * math.pi * (x[..., None] * across + y[..., None] * down)
+        return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+    def grid(self, height: int, width: int) -> Tensor:
+        """Positions of token centres, (1, dim, height, width)."""
+        device = self.positional_encoding_gaussian_matrix.device
+        y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) / height
+        x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) / width
+        xy = torch.stack([x[None, :].expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
+        return self(xy).permute(2, 0, 1)[None]  # (H, W, C) -> (1, C, H, W)
+
+
+def rotary_table(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
+    """Axial rotary angles as cosine and sine, (2, height * width, dim / 2); x turns the first half, y the second."""
+    frequency = 1.0 / 10000 ** (torch.arange(0, dim, 4, dtype=torch.float32, device=device)[: dim // 4] / dim)
+    token = torch.arange(height * width, device=device, dtype=torch.float32)
+    x, y = token % width, torch.div(token, width, rounding_mode="floor")
+    angle = torch.cat([x[:, None] * frequency, y[:, None] * frequency], dim=-1)
+    return torch.stack([angle.cos(), angle.sin()])
+
+
+def rotate(tokens_bhnc: Tensor, table: Tensor) -> Tensor:
+    """Turn adjacent channel pairs by the angles of `table` (2, n, c / 2); n may be repeated along the tokens."""
+    repeats = tokens_bhnc.shape[-2] // table.shape[1]
+    cos, sin = table.repeat(1, repeats, 1) if repeats > 1 else table
+    even, odd = tokens_bhnc.float().unflatten(-1, (-1, 2)).unbind(-1)
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    return turned.flatten(-2).to(tokens_bhnc.dtype)

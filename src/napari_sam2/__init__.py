@@ -1,0 +1,54 @@
+"""Track cells through microscopy movies with SAM 2, in napari and from Python.
+
+The names below are looked up at first use, so ``import napari_sam2`` costs neither torch nor napari nor Qt.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam2.api import open_session, track
+    from napari_sam2.models import load_model
+    from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+    from napari_sam2.tracking_session import TrackingSession
+    from napari_sam2.video import Video
+
+    __version__: str
+
+__all__ = [
+    "BoxPrompt",
+    "MaskPrompt",
+    "PointPrompt",
+    "TrackingSession",
+    "Video",
+    "__version__",
+    "load_model",
+    "open_session",
+    "track",
+]
+
+_HOMES = {
+    "BoxPrompt": "napari_sam2.prompts",
+    "MaskPrompt": "napari_sam2.prompts",
+    "PointPrompt": "napari_sam2.prompts",
+    "TrackingSession": "napari_sam2.tracking_session",
+    "Video": "napari_sam2.video",
+    "load_model": "napari_sam2.models",
+    "open_session": "napari_sam2.api",
+    "track": "napari_sam2.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = import_module("importlib.metadata").version("napari-sam2")
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""Files that people read and write: clicks, label stacks, tables of tracks, pictures."""

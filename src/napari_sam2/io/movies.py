@@ -1,0 +1,204 @@
+"""Open movie files lazily: arrays of (T, ...) that read one frame when one frame is asked for."""
+
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from operator import index
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_sam2.errors import MovieError
+
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+
+
+class LazyArray(Protocol):
+    """What a movie must offer; numpy, dask and zarr arrays do."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis, time first."""
+
+    @property
+    def dtype(self) -> Any:
+        """Type of a pixel."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the frame at an index, or what it takes to make a numpy array of it."""
+
+
+def open_movie_file(path: Path) -> LazyArray:
+    """Open a TIFF, a .zarr folder, or a folder with one TIFF a frame (in the order of their names).
+
+    Raises
+    ------
+    MovieError
+        If it is none of these, or damaged.
+    """
+    try:
+        if not path.exists():
+            raise FileNotFoundError("there is no such file or folder")
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return TiffMovie(path)
+        if path.is_dir() and (path.suffix.lower() == ".zarr" or _has_zarr_metadata(path)):
+            return _open_zarr(path)
+        if path.is_dir():
+            return TiffFolder(path)
+        raise ValueError("expected a TIFF, a .zarr folder or a folder of TIFFs; convert it, or open it in napari")
+    except Exception as exc:
+        raise MovieError(f"cannot open the movie {path}: {exc}") from exc
+
+
+class TiffMovie:
+    """The first series of a TIFF as a lazy array, (T, Y, X) or (T, Y, X, 3 | 4); the file stays open until `close`.
+
+    Frames may be read from several threads.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        with _TiffComplaints() as complaints:
+            tif = tifffile.TiffFile(self.path)
+            # Closes the file as well when the movie is dropped without a word.
+            self.close: Callable[[], object] = weakref.finalize(self, tif.close)
+            try:
+                self._read_layout(tif)
+            except Exception:
+                self.close()
+                raise
+        if complaints.damage:
+            self.close()
+            raise ValueError(f"the file is cut short or damaged ({complaints.damage}): copy or export it again")
+
+    def _read_layout(self, tif: tifffile.TiffFile) -> None:
+        series = tif.series[0]
+        page_shape = tuple(series.keyframe.shape)
+        self.dtype: np.dtype[Any] = np.dtype(series.dtype)
+        self._read_page: Callable[[int], NDArray[Any]]
+        if series.ndim == len(page_shape) and len(tif.series) > 1 and self._alike(tif):
+            # Frames that were appended one by one come as a series each.
+            pages = [single.pages[0] for single in tif.series]
+            self.shape: tuple[int, ...] = (len(pages), *page_shape)
+            self._read_page = lambda t: _page_pixels(pages[t])
+        else:
+            self.shape = tuple(series.shape)
+            stack = series.pages
+            self._read_page = lambda t: _page_pixels(stack[t])
+            if len(stack) < self.shape[0]:
+                self._read_contiguous(tif, series)
+        # Color planes stored apart, (T, 3, Y, X).
+        self._planar = series.axes[-3:] == "SYX" and len(self.shape) == 4
+        if self._planar:
+            self.shape = (self.shape[0], *self.shape[2:], self.shape[1])
+
+    @staticmethod
+    def _alike(tif: tifffile.TiffFile) -> bool:
+        return len({(tuple(series.shape), str(series.dtype)) for series in tif.series}) == 1
+
+    def _read_contiguous(self, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+        """Read the pixels by their place in the file: ImageJ, for one, writes one page for a whole large movie."""
+        if len(series.shape) <= len(series.keyframe.shape):
+            return
+        if series.dataoffset is None:
+            raise ValueError("its pages hold more than a frame each: save it again with one page a frame")
+        offset, path = series.dataoffset, self.path
+        dtype = np.dtype(series.dtype).newbyteorder(tif.byteorder)
+        frame_shape = tuple(series.shape[1:])
+        count = int(np.prod(frame_shape))
+        missing = offset + self.shape[0] * count * dtype.itemsize - path.stat().st_size
+        if missing > 0:
+            raise ValueError(f"the file is cut short, {missing} bytes are missing: copy or export it again")
+
+        def read(t: int) -> NDArray[Any]:
+            pixels: NDArray[Any] = np.fromfile(path, dtype, count, offset=offset + t * count * dtype.itemsize)
+            return pixels.reshape(frame_shape)
+
+        self._read_page = read
+
+    def __getitem__(self, t: int) -> NDArray[Any]:
+        t = index(t)
+        with self._lock:
+            pixels = self._read_page(t)
+        return np.moveaxis(pixels, 0, -1) if self._planar else pixels
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class TiffFolder:
+    """A folder with one TIFF a frame, as the Cell Tracking Challenge has them; frames in the order of the names."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.paths = sorted(
+            entry
+            for entry in Path(path).iterdir()
+            if entry.suffix.lower() in TIFF_SUFFIXES and not entry.name.startswith(".")
+        )
+        if not self.paths:
+            raise ValueError("the folder holds no TIFF; expected one a frame, such as t000.tif, t001.tif")
+        first = tifffile.imread(self.paths[0])
+        self.shape: tuple[int, ...] = (len(self.paths), *first.shape)
+        self.dtype: np.dtype[Any] = first.dtype
+
+    def __getitem__(self, t: int) -> NDArray[Any]:
+        pixels: NDArray[Any] = tifffile.imread(self.paths[index(t)])
+        return pixels
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class _TiffComplaints(logging.Handler):
+    """Hear what tifffile logs while a file is opened: it goes on with the pages it finds when later ones are lost."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.damage = ""
+        self._thread = threading.get_ident()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.thread == self._thread and ("invalid page offset" in message or "corrupted" in message):
+            self.damage = message
+
+    def __enter__(self) -> "_TiffComplaints":
+        logging.getLogger("tifffile").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("tifffile").removeHandler(self)
+
+
+def _page_pixels(page: Any) -> NDArray[Any]:
+    if page is None:
+        raise ValueError("the file lists this frame but does not hold it")
+    try:
+        pixels: NDArray[Any] = page.asarray()
+    except KeyError as exc:
+        raise ValueError(f"{exc.args[0]}: pip install imagecodecs") from exc
+    return pixels
+
+
+def _has_zarr_metadata(path: Path) -> bool:
+    return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup"))
+
+
+def _open_zarr(path: Path) -> LazyArray:
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return node
+    attributes: dict[str, Any] = dict(node.attrs)
+    ome: dict[str, Any] = attributes.get("ome", attributes)
+    name = ome["multiscales"][0]["datasets"][0]["path"] if "multiscales" in ome else "0"
+    if name not in node or not isinstance(array := node[name], zarr.Array):
+        raise ValueError(f"the group has no array {name!r}; give the path of an array in it: {sorted(node.keys())}")
+    return array

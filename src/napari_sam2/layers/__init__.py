@@ -1,0 +1,30 @@
+"""Between napari's layers and our types; no Qt here, so that it works with `napari.components.ViewerModel` too."""
+
+from napari_sam2.layers.hand_edits import HandEdits
+from napari_sam2.layers.masklet_writer import (
+    create_labels_layer,
+    merge_labels,
+    read_frame,
+    reset_undo,
+    write_frame,
+)
+from napari_sam2.layers.masks import MaskLayer, MaskLayers
+from napari_sam2.layers.prompt_reader import create_prompt_layer, read_prompts
+from napari_sam2.layers.session import open_layer_session
+from napari_sam2.layers.transforms import carried_over, movie_shape
+
+__all__ = [
+    "HandEdits",
+    "MaskLayer",
+    "MaskLayers",
+    "carried_over",
+    "create_labels_layer",
+    "create_prompt_layer",
+    "merge_labels",
+    "movie_shape",
+    "open_layer_session",
+    "read_frame",
+    "read_prompts",
+    "reset_undo",
+    "write_frame",
+]

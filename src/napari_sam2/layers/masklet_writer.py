@@ -1,0 +1,109 @@
+"""The Labels layer that shows masks: a zarr store on disk, one chunk a frame, so that memory stays flat."""
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_sam2.layers.transforms import carried_over, movie_shape
+
+
+def create_labels_layer(
+    image_layer: Image,
+    name: str = "masks",
+    num_frames: int | None = None,
+    shape: tuple[int, int] | None = None,
+) -> Labels:
+    """Return an empty Labels layer over the image, uint32, in which a label is an object ID.
+
+    The store lies in a folder for temporary files and goes when the layer goes, at the latest when Python ends.
+
+    Parameters
+    ----------
+    image_layer
+        The movie; the layer gets its transforms, units and axis labels.
+    name
+        Name of the layer.
+    num_frames, shape
+        T and (Y, X), by default those of the movie.
+
+    Raises
+    ------
+    MovieError
+        If the image layer is no movie.
+    """
+    frames, height, width = movie_shape(image_layer)
+    num_frames = frames if num_frames is None else num_frames
+    height, width = (height, width) if shape is None else shape
+    folder = tempfile.mkdtemp(prefix="napari-sam2-")
+    store = zarr.create_array(
+        store=str(Path(folder) / "masks.zarr"),
+        shape=(num_frames, height, width),
+        chunks=(1, height, width),
+        dtype=np.uint32,
+        fill_value=0,
+        # An empty frame takes no room.
+        config={"write_empty_chunks": False},
+    )
+    layer = Labels(store, name=name, **carried_over(image_layer))
+    weakref.finalize(layer, shutil.rmtree, folder, ignore_errors=True)
+    return layer
+
+
+def read_frame(labels_layer: Labels, frame: int) -> NDArray[np.uint32]:
+    """Return a copy of one frame, (Y, X)."""
+    return np.array(labels_layer.data[frame])
+
+
+def write_frame(labels_layer: Labels, frame: int, labels: NDArray[Any], *, shown: bool = True) -> None:
+    """Write (Y, X) labels into one frame, and draw it anew if it is the one on screen.
+
+    Undo knows nothing of it: call `reset_undo` once after a batch, or it brings back stale pixels.
+    """
+    labels_layer.data[frame] = labels
+    if shown:
+        # Without the extras it takes a third of the time, and none of them changes with the pixels.
+        labels_layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+
+def reset_undo(labels_layer: Labels) -> None:
+    """Empty the undo history; mode and the rest stay as they are.
+
+    `editable` is the only public way to it: Labels forget their history when it is taken away.
+    """
+    if not labels_layer.editable:
+        return
+    mode = labels_layer.mode
+    labels_layer.editable = False
+    labels_layer.editable = True
+    labels_layer.mode = mode
+
+
+def merge_labels(present: NDArray[np.uint32], new: NDArray[np.uint32], replaced: Iterable[int]) -> NDArray[np.uint32]:
+    """Lay new labels over those present, both (Y, X), and keep every object that the new ones do not speak of.
+
+    Parameters
+    ----------
+    present
+        What the layer holds.
+    new
+        The masks of the session on this frame.
+    replaced
+        IDs whose present pixels go, even if `new` has none of them: an object that left, a click taken back.
+    """
+    if not present.any():
+        return new
+    ids = np.unique(present)
+    gone = np.union1d(np.fromiter(replaced, dtype=np.uint32), np.unique(new))
+    kept = np.setdiff1d(ids, gone)
+    if not kept[kept > 0].size:
+        return new
+    keep = (new == 0) & np.isin(present, kept)
+    return np.where(keep, present, new)

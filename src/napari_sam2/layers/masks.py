@@ -1,0 +1,122 @@
+"""The Labels layers of one session: all objects in one layer, and some of them in layers of their own."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from napari.layers import Labels
+from numpy.typing import NDArray
+
+from napari_sam2.layers.hand_edits import HandEdits
+from napari_sam2.layers.masklet_writer import merge_labels, read_frame, reset_undo, write_frame
+from napari_sam2.prompts import MaskPrompt
+
+LOCKED = "painting is locked while masks are propagated"
+
+
+class MaskLayer:
+    """One Labels layer that the session writes and a person may paint in."""
+
+    def __init__(self, layer: Labels) -> None:
+        self.layer = layer
+        self.edits = HandEdits(layer)
+        self._unlocked: tuple[bool, str, str] | None = None
+
+    def write(
+        self, frame: int, labels: NDArray[np.uint32], replaced: Iterable[int], *, shown: bool
+    ) -> NDArray[np.uint32]:
+        """Write (Y, X) labels of the session into a frame, and return what the frame holds then."""
+        present = read_frame(self.layer, frame)
+        merged = self.edits.keep(frame, merge_labels(present, labels, replaced), present)
+        write_frame(self.layer, frame, merged, shown=shown)
+        self._forget_history()
+        return merged
+
+    def lock(self) -> None:
+        """Take the brush away for as long as a run writes; this empties the undo history, too."""
+        if self._unlocked is None:
+            self._unlocked = self.layer.editable, self.layer.mode, self.layer.help
+            self.layer.editable = False
+            self.layer.help = LOCKED
+            self.edits.history_reset()
+
+    def unlock(self) -> None:
+        """Give the brush back."""
+        if self._unlocked is not None:
+            editable, mode, text = self._unlocked
+            self._unlocked = None
+            self.layer.editable = editable
+            if editable:
+                self.layer.mode = mode
+            self.layer.help = text
+
+    def _forget_history(self) -> None:
+        # Undo would bring back pixels from before the masks just written.
+        if self.edits.has_history:
+            reset_undo(self.layer)
+            self.edits.history_reset()
+
+
+class MaskLayers:
+    """All objects in `main`, in which a label is an object ID, and copies of single objects in layers of their own."""
+
+    def __init__(self, labels: Labels) -> None:
+        self.main = MaskLayer(labels)
+        self.single: dict[int, MaskLayer] = {}
+        self._strokes_at_click: dict[tuple[int, int], int] = {}
+
+    def __iter__(self) -> Iterator[MaskLayer]:
+        yield self.main
+        yield from self.single.values()
+
+    def add_single(self, object_id: int, layer: Labels) -> None:
+        """Show an object in an empty layer of its own, too, from now on."""
+        self.single[object_id] = MaskLayer(layer)
+
+    def forget(self, layer: Labels) -> None:
+        """Leave a layer of a single object alone from now on, because it was removed from the viewer."""
+        for object_id, single in list(self.single.items()):
+            if single.layer == layer:
+                del self.single[object_id]
+                single.edits.disconnect()
+
+    def write(self, frame: int, labels: NDArray[np.uint32], replaced: Iterable[int], *, shown: bool = True) -> None:
+        """Write the (Y, X) labels of the session into a frame.
+
+        Objects that are neither in them nor in `replaced` stay, and so do pixels painted by hand.
+        """
+        self.write_singles(frame, self.main.write(frame, labels, replaced, shown=shown), shown=shown)
+
+    def write_singles(self, frame: int, labels: NDArray[np.uint32], *, shown: bool = True) -> None:
+        """Write each object that has a layer of its own from (Y, X) labels into that layer."""
+        for object_id, single in self.single.items():
+            mask = np.where(labels == object_id, labels, np.uint32(0))
+            single.write(frame, mask, (object_id,), shown=shown)
+
+    def clicked(self, object_id: int, frame: int) -> None:
+        """Take note of a click: strokes before it are no prompt of the object any more, though their pixels stay."""
+        self._strokes_at_click[object_id, frame] = self._strokes(frame)
+
+    def mask_prompts(self) -> list[MaskPrompt]:
+        """Return the objects that were painted by hand, and not clicked on since, as prompts."""
+        skip = {key for key, strokes in self._strokes_at_click.items() if strokes == self._strokes(key[1])}
+        painted = {(p.object_id, p.frame): p for mask_layer in self for p in mask_layer.edits.mask_prompts(skip)}
+        return list(painted.values())
+
+    def _strokes(self, frame: int) -> int:
+        return sum(mask_layer.edits.strokes[frame] for mask_layer in self)
+
+    def lock(self) -> None:
+        """Keep the brush off all layers, and empty their undo histories."""
+        for mask_layer in self:
+            mask_layer.lock()
+
+    def unlock(self) -> None:
+        """Let the brush onto all layers again."""
+        for mask_layer in self:
+            mask_layer.unlock()
+
+    def disconnect(self) -> None:
+        """Leave all layers alone from now on, unlocked."""
+        self.unlock()
+        for mask_layer in self:
+            mask_layer.edits.disconnect()

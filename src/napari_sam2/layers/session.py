@@ -1,0 +1,35 @@
+"""Opening the session of an image layer."""
+
+from typing import TYPE_CHECKING
+
+from napari.layers import Image
+
+from napari_sam2.layers.transforms import movie_shape
+
+if TYPE_CHECKING:
+    from napari_sam2.tracking_session import TrackingSession
+
+
+def open_layer_session(image_layer: Image, model: str = "cell", *, diameter: float | None = None) -> "TrackingSession":
+    """Load the model and open a session on the movie of an image layer; imports torch, so keep it off the GUI thread.
+
+    Parameters
+    ----------
+    image_layer
+        A movie (T, Y, X), or (T, Y, X, 3) in color.
+    model
+        One of `napari_sam2.models.MODEL_NAMES`, or the path of a checkpoint.
+    diameter
+        Typical diameter of the objects in pixels; None lets the session find it out.
+
+    Raises
+    ------
+    MovieError
+        If the layer is no movie, or cannot be read.
+    CheckpointError
+        If the model cannot be loaded.
+    """
+    from napari_sam2.api import open_session
+
+    movie_shape(image_layer)
+    return open_session(image_layer, model=model, diameter=diameter)

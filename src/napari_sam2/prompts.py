@@ -1,0 +1,210 @@
+"""Prompts: what a person says about one object on one frame, in source pixels with centers on integers."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from operator import index
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.errors import PromptError
+
+MAX_OBJECT_ID = 2**32 - 1
+"""Largest ID that fits labels of uint32."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointPrompt:
+    """A click: (`y`, `x`) in source pixels belongs to the object, or does not if `positive` is False."""
+
+    frame: int
+    object_id: int
+    y: float
+    x: float
+    positive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrompt:
+    """A box around the object, corners in source pixels, `y0` < `y1` and `x0` < `x1`."""
+
+    frame: int
+    object_id: int
+    y0: float
+    x0: float
+    y1: float
+    x1: float
+
+    def clip(self, shape_yx: tuple[int, int]) -> "BoxPrompt":
+        """Return the part of the box that lies in an image of (Y, X) pixels, for boxes drawn over the border.
+
+        Raises
+        ------
+        PromptError
+            If nothing of the box lies in the image.
+        """
+        height, width = shape_yx
+        y0, y1 = (min(max(y, -0.5), height - 0.5) for y in (self.y0, self.y1))
+        x0, x1 = (min(max(x, -0.5), width - 0.5) for x in (self.x0, self.x1))
+        if not (y0 < y1 and x0 < x1):
+            raise PromptError(f"{_name(self)} lies outside the image of {height} x {width} pixels: draw it again")
+        return replace(self, y0=y0, x0=x0, y1=y1, x1=x1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskPrompt:
+    """A mask of the object, (Y, X) bool, as large as the frame; equal to another if its pixels are."""
+
+    frame: int
+    object_id: int
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        # A copy of our own, so that painting on goes unseen here and the comparison of old and new prompts stays true.
+        mask = np.array(self.mask, dtype=bool)
+        mask.flags.writeable = False
+        object.__setattr__(self, "mask", mask)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MaskPrompt):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[int, int, tuple[int, ...], bytes]:
+        return self.frame, self.object_id, self.mask.shape, np.packbits(self.mask).tobytes()
+
+
+Prompt = PointPrompt | BoxPrompt | MaskPrompt
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPrompts:
+    """All prompts of one object on one frame, points in the order in which they were given."""
+
+    points: tuple[PointPrompt, ...] = ()
+    box: BoxPrompt | None = None
+    mask: MaskPrompt | None = None
+
+
+def group_prompts(prompts: Iterable[Prompt]) -> dict[tuple[int, int], ObjectPrompts]:
+    """Collect prompts by (object_id, frame), in the order in which the pairs first appear.
+
+    A later box or mask of the same object on the same frame replaces the earlier one.
+
+    Raises
+    ------
+    PromptError
+        If an object ID or a frame is not a whole number, or an ID is below 1.
+    """
+    groups: dict[tuple[int, int], ObjectPrompts] = {}
+    for prompt in prompts:
+        _check_numbers(prompt)
+        key = int(prompt.object_id), int(prompt.frame)
+        group = groups.get(key, ObjectPrompts())
+        if isinstance(prompt, PointPrompt):
+            groups[key] = replace(group, points=(*group.points, prompt))
+        elif isinstance(prompt, BoxPrompt):
+            groups[key] = replace(group, box=prompt)
+        else:
+            groups[key] = replace(group, mask=prompt)
+    return groups
+
+
+def check_prompts(prompts: Iterable[Prompt], *, num_frames: int, shape_yx: tuple[int, int]) -> None:
+    """Refuse prompts that make no sense on a movie of `num_frames` frames of (Y, X) pixels.
+
+    A point is in the image if -0.5 <= y < Y - 0.5, and x likewise; a box may also end on the border itself.
+
+    Raises
+    ------
+    PromptError
+        For a point or box (partly) outside the image or not a number, an empty or badly shaped mask, a frame outside
+        0..T-1, an object ID below 1, and an object whose first prompted frame has nothing that says where it is.
+    """
+    prompts = list(prompts)
+    for prompt in prompts:
+        _check_numbers(prompt)
+        if not 0 <= prompt.frame < num_frames:
+            raise PromptError(f"{_name(prompt)}: the movie has the frames 0 to {num_frames - 1}; correct the frame")
+        if isinstance(prompt, PointPrompt):
+            _check_point(prompt, shape_yx)
+        elif isinstance(prompt, BoxPrompt):
+            _check_box(prompt, shape_yx)
+        else:
+            _check_mask(prompt, shape_yx)
+    _check_first_frames(prompts)
+
+
+def nearest_frame(t: float) -> int:
+    """Return the frame that a time coordinate belongs to: 1.5 <= t < 2.5 is frame 2.
+
+    Raises
+    ------
+    PromptError
+        If `t` is not finite.
+    """
+    if not math.isfinite(t):
+        raise PromptError(f"the time of a prompt is {t}, expected a number: delete the prompt and set it again")
+    return math.floor(t + 0.5)
+
+
+def _name(prompt: Prompt) -> str:
+    where = f"of object {prompt.object_id} on frame {prompt.frame}"
+    if isinstance(prompt, PointPrompt):
+        return f"point (y={prompt.y:g}, x={prompt.x:g}) {where}"
+    if isinstance(prompt, BoxPrompt):
+        return f"box (y0={prompt.y0:g}, x0={prompt.x0:g}, y1={prompt.y1:g}, x1={prompt.x1:g}) {where}"
+    return f"mask {where}"
+
+
+def _check_numbers(prompt: Prompt) -> None:
+    try:
+        object_id = index(prompt.object_id)
+        index(prompt.frame)
+    except TypeError as exc:
+        raise PromptError(f"{_name(prompt)}: object ID and frame must be whole numbers; round them first") from exc
+    if not 1 <= object_id <= MAX_OBJECT_ID:
+        raise PromptError(f"{_name(prompt)}: object IDs go from 1 to {MAX_OBJECT_ID} (0 is background); give another")
+
+
+def _check_point(point: PointPrompt, shape_yx: tuple[int, int]) -> None:
+    height, width = shape_yx
+    # Written so that NaN fails it.
+    if not (-0.5 <= point.y < height - 0.5 and -0.5 <= point.x < width - 0.5):
+        raise PromptError(
+            f"{_name(point)} lies outside the image of {height} x {width} pixels: move it inside or delete it"
+        )
+
+
+def _check_box(box: BoxPrompt, shape_yx: tuple[int, int]) -> None:
+    height, width = shape_yx
+    if not (box.y0 < box.y1 and box.x0 < box.x1):
+        raise PromptError(f"{_name(box)} is empty: expected y0 < y1 and x0 < x1; draw it again")
+    if not (-0.5 <= box.y0 and box.y1 <= height - 0.5 and -0.5 <= box.x0 and box.x1 <= width - 0.5):
+        raise PromptError(
+            f"{_name(box)} reaches outside the image of {height} x {width} pixels: cut it at the border (`box.clip`)"
+        )
+
+
+def _check_mask(prompt: MaskPrompt, shape_yx: tuple[int, int]) -> None:
+    if prompt.mask.shape != tuple(shape_yx):
+        raise PromptError(
+            f"{_name(prompt)} has the shape {prompt.mask.shape}, expected {tuple(shape_yx)}, that of a frame (Y, X)"
+        )
+    if not prompt.mask.any():
+        raise PromptError(f"{_name(prompt)} is empty: paint at least one pixel, or delete it")
+
+
+def _check_first_frames(prompts: list[Prompt]) -> None:
+    groups = group_prompts(prompts)
+    for object_id, frame in {object_id: frame for object_id, frame in sorted(groups, reverse=True)}.items():
+        group = groups[object_id, frame]
+        if group.box is None and group.mask is None and not any(point.positive for point in group.points):
+            raise PromptError(
+                f"object {object_id} has only negative points on frame {frame}, its first prompted one: "
+                "add a positive point, a box or a mask there"
+            )

@@ -1,0 +1,235 @@
+"""The training loop: read it from top to bottom."""
+
+import csv
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, first_prompts, to_numpy
+from napari_sam2.training.clips import Clips, batches
+from napari_sam2.training.losses import Loss, prediction_loss
+from napari_sam2.training.settings import TrainSettings
+from sam2_torch.config import CELL, SAM2Config
+from sam2_torch.memory_bank import FORWARD, MemoryBank, MemoryRules
+from sam2_torch.network import SAM2
+from sam2_torch.outputs import FrameFeatures, MaskInput, MaskPrediction, PointTokens
+from sam2_torch.video_predictor import encode_frame, memorize, segment, track
+
+LOG_FIELDS = ("step", "stage", "loss", "first_iou", "iou", "rate", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What one logged step tells: averages since the last report."""
+
+    step: int
+    stage: str
+    loss: float
+    first_iou: float
+    iou: float
+    rate: float
+    seconds: float
+
+
+def train(settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, device: str = "cpu") -> Iterator[StepReport]:
+    """Train from scratch, or go on where `out` was left; yields a report every 50 steps.
+
+    Writes `out/state.pt` (to resume), `out/log.csv`, and at the end `out/weights.safetensors`: the averaged weights in
+    float16.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(settings.seed)
+    model = SAM2(config).to(device).train()
+    if device == "cpu":
+        model.image_encoder.to(memory_format=torch.channels_last)
+    average = {k: v.detach().clone() for k, v in model.state_dict().items()}
+    optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings.image_rate, betas=(0.9, 0.98))
+    first = _resume(out / "state.pt", model, average, optimizer)
+    total = settings.image_steps + settings.clip_steps
+    sums, started = np.zeros(3), time.monotonic()
+    for step, clips in zip(range(first, total), batches(settings, first), strict=True):
+        rate = learning_rate(settings, step)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast(device, torch.bfloat16):
+            loss, first_iou, iou = _step(model, clips, settings, step, device)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+        _blend(average, model, min(settings.ema, (1 + step) / (10 + step)))
+        sums += (loss.item(), first_iou, iou)
+        if (step + 1) % 50 == 0 or step + 1 == total:
+            done = (step % 50) + 1
+            stage = "images" if step < settings.image_steps else "clips"
+            report = StepReport(step + 1, stage, *(sums / done), rate, (time.monotonic() - started) / done)
+            _log(out / "log.csv", report)
+            yield report
+            sums, started = np.zeros(3), time.monotonic()
+        if (step + 1) % 250 == 0 or step + 1 == total:
+            _save(out / "state.pt", step + 1, model, average, optimizer)
+            export(average, out / "weights.safetensors")
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Linear warm-up and cosine decay to a fiftieth, in each of the two stages."""
+    in_clips = step >= settings.image_steps
+    peak = settings.clip_rate if in_clips else settings.image_rate
+    length = settings.clip_steps if in_clips else settings.image_steps
+    warm_up = settings.warm_up // 3 if in_clips else settings.warm_up
+    at = step - settings.image_steps * in_clips
+    if at < warm_up:
+        return peak * (at + 1) / warm_up
+    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (at - warm_up) / max(1, length - warm_up))))
+
+
+def positive_weight(settings: TrainSettings, step: int) -> float:
+    """The most a positive pixel may weigh: 30 while the model learns to find objects, then less, for true sizes."""
+    progress = min(1.0, step / max(1, 0.5 * settings.image_steps))
+    return float(30 * (2 / 30) ** max(0.0, (progress - 0.3) / 0.7))
+
+
+def _step(
+    model: SAM2, clips: Clips, settings: TrainSettings, step: int, device: str
+) -> tuple[Tensor, float, float]:
+    """Loss of a batch, mean IoU on the first frames and over all frames."""
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step, 1])))
+    num_clips, num_objects, num_frames = clips.masks.shape[:3]
+    masks = clips.masks.reshape(num_clips * num_objects, num_frames, *clips.masks.shape[3:])
+    rows = np.repeat(np.arange(num_clips), num_objects).tolist()
+    truth = torch.from_numpy(masks).to(device).float()
+    weight = positive_weight(settings, step)
+    bank = MemoryBank(MemoryRules.of(model.config))
+    losses: list[Loss] = []
+    for t in range(num_frames):
+        features = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device)).select(rows)
+        if t == 0:
+            found = _first_frame(model, features, masks[:, 0], truth[:, 0], settings, weight, rng, num_frames > 1)
+        else:
+            found = _later_frame(model, features, masks[:, t], truth[:, t], weight, rng, bank, t, settings)
+        prediction, prompted, new = found
+        losses += new
+        if t + 1 < num_frames:
+            bank.add(t, memorize(model, features, prediction, prompted=prompted), prompted=prompted)
+    total = torch.stack([loss.total for loss in losses]).mean()
+    return total, losses[0].iou.item(), float(np.mean([loss.iou.item() for loss in losses]))
+
+
+def _encode(model: SAM2, frames: Tensor) -> FrameFeatures:
+    """Encode grey frames (B, H, W)."""
+    return encode_frame(model, frames[:, None].expand(-1, 3, -1, -1))
+
+
+Found = tuple[MaskPrediction, bool, list[Loss]]
+
+
+def _first_frame(
+    model: SAM2,
+    features: FrameFeatures,
+    masks: np.ndarray,
+    truth: Tensor,
+    settings: TrainSettings,
+    weight: float,
+    rng: np.random.Generator,
+    in_clip: bool,
+) -> Found:
+    """The first prompt; on single images, at times a corrective click with the first logits fed back."""
+    kind = str(rng.choice([CLICK, BOX, MASK], p=[0.7, 0.2, 0.1] if in_clip else [0.75, 0.25, 0.0]))
+    if kind == MASK:
+        prediction = segment(model, features, MaskInput(truth[:, None]))
+        return prediction, True, [prediction_loss(prediction, truth, max_weight=weight)]
+    tokens = _to(first_prompts(masks, kind, rng), truth.device)
+    prediction = segment(model, features, tokens)
+    losses = [prediction_loss(prediction, truth, max_weight=weight)]
+    if not in_clip and rng.random() < settings.correction_share:
+        logits = prediction.candidates[torch.arange(len(masks)), prediction.candidate_ious.argmax(1)][:, None].detach()
+        more = _to(corrective_clicks(to_numpy(logits), masks, rng, tokens), truth.device)
+        prediction = segment(model, features, more, previous_logits=logits)
+        losses.append(prediction_loss(prediction, truth, max_weight=weight))
+    return prediction, True, losses
+
+
+def _later_frame(
+    model: SAM2,
+    features: FrameFeatures,
+    masks: np.ndarray,
+    truth: Tensor,
+    weight: float,
+    rng: np.random.Generator,
+    bank: MemoryBank,
+    frame: int,
+    settings: TrainSettings,
+) -> Found:
+    """Track from memory; at times the user corrects the frame, which makes it a prompted one."""
+    memories = bank.select(frame, FORWARD)
+    if memories is None:
+        raise RuntimeError("the first frame of a clip is always prompted")
+    prediction = track(model, features, memories)
+    losses = [prediction_loss(prediction, truth, max_weight=weight)]
+    if rng.random() >= 0.3 * settings.correction_share:
+        return prediction, False, losses
+    logits = prediction.logits.detach()
+    tokens = _to(corrective_clicks(to_numpy(logits), masks, rng, None), truth.device)
+    prediction = segment(model, features, tokens, memories=memories, previous_logits=logits)
+    losses.append(prediction_loss(prediction, truth, max_weight=weight))
+    return prediction, True, losses
+
+
+def _to(tokens: PointTokens, device: torch.device) -> PointTokens:
+    return PointTokens(tokens.xy.to(device), tokens.labels.to(device))
+
+
+def _groups(model: SAM2, settings: TrainSettings) -> list[dict[str, object]]:
+    """Weight decay for matrices and kernels only."""
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    return [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+@torch.no_grad()
+def _blend(average: dict[str, Tensor], model: SAM2, decay: float) -> None:
+    current = model.state_dict()
+    torch._foreach_lerp_(list(average.values()), [current[k] for k in average], 1 - decay)
+
+
+def _save(
+    path: Path, step: int, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> None:
+    state = {"step": step, "model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict()}
+    torch.save(state, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
+
+
+def _resume(path: Path, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
+    if not path.exists():
+        return 0
+    state = torch.load(path, map_location=model.device, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    for name, tensor in state["average"].items():
+        average[name].copy_(tensor)
+    return int(state["step"])
+
+
+def export(weights: dict[str, Tensor], path: Path) -> None:
+    """Weights in float16, as they are shipped; written whole or not at all."""
+    halved = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in weights.items()}
+    save_file(halved, path.with_suffix(".tmp"))
+    os.replace(path.with_suffix(".tmp"), path)
+
+
+def _log(path: Path, report: StepReport) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, LOG_FIELDS)
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in asdict(report).items()})

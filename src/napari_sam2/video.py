@@ -1,0 +1,300 @@
+"""A movie as a lazy array: whatever its type and source, one normalized frame at a time."""
+
+import os
+import threading
+from collections.abc import Sequence
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.errors import MovieError
+from napari_sam2.io.movies import LazyArray, open_movie_file
+
+MAX_SAMPLED_FRAMES = 8
+MAX_SAMPLED_PIXELS = 1_000_000
+PERCENTILES = (0.1, 99.9)
+
+
+class Video:
+    """A movie of (T, Y, X) or (T, Y, X, 3 | 4), of which only the frame asked for is in memory.
+
+    Contrast is one pair of intensities for the whole movie, so that a cell looks the same on every frame.
+    Frames may be asked for from several threads if the data allow it; numpy, dask, zarr and TIFF do.
+
+    Parameters
+    ----------
+    data
+        numpy, dask or zarr array, or anything with `shape`, `dtype` and `__getitem__`, of any real or bool type.
+        Axes of length one between T and Y are dropped.
+    contrast
+        Intensities that become 0 and 1; by default percentiles of a few frames, see `contrast`.
+    rgb
+        Whether the last axis is color; by default it is if there are four axes and the last has 3 or 4 entries.
+        Alpha is dropped.
+    name
+        How messages call the movie.
+
+    Raises
+    ------
+    MovieError
+        If the data have no time axis, other axes than these, no pixels, or complex numbers or objects in them.
+    """
+
+    def __init__(
+        self,
+        data: LazyArray,
+        *,
+        contrast: tuple[float, float] | None = None,
+        rgb: bool | None = None,
+        name: str = "movie",
+    ) -> None:
+        self.name = name
+        self._data = data
+        self._dtype = _real_dtype(data, name)
+        self._rgb, self._frame_shape = _frame_layout(tuple(int(n) for n in data.shape), rgb, name)
+        self._num_frames = int(data.shape[0])
+        self._contrast = None if contrast is None else _checked_contrast(contrast)
+        self._contrast_lock = threading.Lock()
+
+    @classmethod
+    def open(cls, source: Any, *, contrast: tuple[float, float] | None = None) -> "Video":
+        """Open a path (TIFF, .zarr folder, folder of TIFFs), an array, or an object with `.data` such as a layer.
+
+        Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is.
+
+        Raises
+        ------
+        MovieError
+            If it cannot be read as a movie.
+        """
+        if isinstance(source, Video):
+            return source
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            return cls(open_movie_file(path), contrast=contrast, name=path.name)
+        rgb, name = None, "movie"
+        if not _is_array(source) and not isinstance(source, Sequence) and hasattr(source, "data"):
+            # A layer's own word on color is worth more than the length of its last axis.
+            rgb, name = getattr(source, "rgb", None), str(getattr(source, "name", name))
+            source = source.data
+        if isinstance(source, Sequence) and len(source) > 0:
+            source = source[0]
+        if not _is_array(source):
+            raise MovieError(f"cannot open a {type(source).__name__} as a movie: expected a path, an array or a layer")
+        return cls(source, contrast=contrast, rgb=rgb, name=name)
+
+    def close(self) -> None:
+        """Let go of the file, if there is one; it is also let go of with the last reference to the movie."""
+        close = getattr(self._data, "close", None)
+        if callable(close):
+            close()
+
+    @property
+    def num_frames(self) -> int:
+        """Number of frames, T."""
+        return self._num_frames
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Height and width of a frame in pixels."""
+        return self._frame_shape[0], self._frame_shape[1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the source's pixels."""
+        return self._dtype
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the source is in color."""
+        return self._rgb
+
+    @property
+    def contrast(self) -> tuple[float, float]:
+        """Intensities that become 0 and 1.
+
+        Unless given: (0, 255) for color of uint8, (0, 1) for bool, else the percentiles 0.1 and 99.9 of the finite
+        pixels of at most 8 frames spread over the movie, of which flat and unreadable ones do not count.
+
+        Raises
+        ------
+        MovieError
+            If no sampled frame can be read, or all of them are flat or hold no finite pixel.
+        """
+        with self._contrast_lock:
+            if self._contrast is None:
+                if self._dtype.kind == "b":
+                    self._contrast = (0.0, 1.0)
+                elif self._rgb and self._dtype == np.uint8:
+                    self._contrast = (0.0, 255.0)
+                else:
+                    self._contrast = self._sample_contrast()
+            return self._contrast
+
+    def frame(self, t: int) -> NDArray[np.float32]:
+        """Read one frame.
+
+        Parameters
+        ----------
+        t
+            0 to `num_frames` - 1.
+
+        Returns
+        -------
+        (Y, X, 3) float32, C-contiguous, 0 to 1 and finite: NaN and infinity become 0, gray is repeated.
+
+        Raises
+        ------
+        MovieError
+            If there is no such frame or it cannot be read.
+        """
+        contrast = self.contrast
+        gray_or_color = rescale(self._read(t), contrast)
+        if self._rgb:
+            return np.ascontiguousarray(gray_or_color[..., :3])
+        return np.repeat(gray_or_color[..., None], 3, axis=-1)
+
+    def __len__(self) -> int:
+        return self._num_frames
+
+    def __repr__(self) -> str:
+        height, width = self.shape_yx
+        kind = "color" if self._rgb else "gray"
+        return f"Video({self.name!r}, {self._num_frames} frames of {height} x {width}, {kind}, {self._dtype})"
+
+    def _read(self, t: int) -> NDArray[Any]:
+        t = index(t)
+        if not 0 <= t < self._num_frames:
+            raise MovieError(f"{self.name} has no frame {t}: it has the frames 0 to {self._num_frames - 1}")
+        try:
+            return np.asarray(self._data[t]).reshape(self._frame_shape)
+        except Exception as exc:
+            raise MovieError(
+                f"frame {t} of {self.name} cannot be read ({type(exc).__name__}: {exc}): "
+                "check the file, or track up to the frame before"
+            ) from exc
+
+    def _sample_contrast(self) -> tuple[float, float]:
+        count = min(self._num_frames, MAX_SAMPLED_FRAMES)
+        samples: list[NDArray[Any]] = []
+        extremes: list[float] = []
+        error: MovieError | None = None
+        for t in np.linspace(0, self._num_frames - 1, count).round().astype(int):
+            try:
+                pixels = self._read(int(t))
+            except MovieError as exc:
+                # It may be far from the frames that are wanted; whoever asks for it will hear of it.
+                error = exc
+                continue
+            values = _finite(pixels)
+            if values.size and (low := float(values.min())) < (high := float(values.max())):
+                samples.append(_finite(_thin_out(pixels)))
+                extremes += [low, high]
+        if not samples:
+            if error is not None:
+                raise error
+            raise MovieError(
+                f"nothing to segment in {self.name}: all {count} frames looked at are constant or hold no finite "
+                "pixel; check the channel, or give `contrast`"
+            )
+        values = np.concatenate(samples)
+        low, high = min(extremes), max(extremes)
+        if values.size:
+            p_low, p_high = PERCENTILES
+            # No interpolation: between extreme floats it would overflow.
+            limits = (np.percentile(values, p_low, method="lower"), np.percentile(values, p_high, method="higher"))
+            if limits[0] < limits[1]:
+                low, high = float(limits[0]), float(limits[1])
+        return low, high
+
+
+def rescale(pixels: NDArray[Any], contrast: tuple[float, float]) -> NDArray[np.float32]:
+    """Map intensities linearly so that `contrast` becomes (0, 1), and clip; NaN and infinity become 0.
+
+    Parameters
+    ----------
+    pixels
+        Any shape, any real or bool type.
+    contrast
+        (low, high), finite, low < high.
+    """
+    low, high = contrast
+    narrow = pixels.dtype.kind != "f" and pixels.dtype.itemsize <= 2 and 1 <= high - low <= 2**16
+    values: NDArray[np.floating[Any]]
+    with np.errstate(over="ignore"):
+        values = pixels.astype(np.float32 if narrow else np.float64, order="C")
+    if pixels.dtype.kind == "f":
+        values[~np.isfinite(values)] = low
+    np.clip(values, low, high, out=values)
+    if not np.isfinite(high - low):
+        values /= 2
+        low, high = low / 2, high / 2
+    values -= low
+    values /= high - low
+    return values.astype(np.float32, copy=False)
+
+
+def _is_array(source: Any) -> bool:
+    # napari's MultiScaleData has a shape as well, but is a sequence of levels.
+    return (
+        hasattr(source, "shape")
+        and hasattr(source, "dtype")
+        and hasattr(source, "__getitem__")
+        and not isinstance(source, Sequence)
+    )
+
+
+def _real_dtype(data: LazyArray, name: str) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = np.dtype(data.dtype)
+    except TypeError as exc:
+        raise MovieError(f"{name} has pixels of {data.dtype}: convert it to a numpy array first") from exc
+    if dtype.kind not in "buif":
+        raise MovieError(f"{name} has pixels of {dtype}, expected integers, real numbers or bool: convert them first")
+    return dtype
+
+
+def _frame_layout(shape: tuple[int, ...], rgb: bool | None, name: str) -> tuple[bool, tuple[int, ...]]:
+    """Tell whether the movie is in color, and the shape of a frame, (Y, X) or (Y, X, 3 | 4)."""
+    if 0 in shape:
+        raise MovieError(f"{name} has the shape {shape} and so no pixels: expected (T, Y, X) or (T, Y, X, 3)")
+    color = shape[-1:] in ((3,), (4,))
+    if len(shape) < 3 or (len(shape) == 3 and color and rgb is not False):
+        raise MovieError(
+            f"{name} has the shape {shape} and no time axis, expected (T, Y, X) or (T, Y, X, 3): "
+            "a single picture is a movie of one frame, picture[None]"
+        )
+    if rgb is None:
+        rgb = len(shape) == 4 and color
+    if rgb and not color:
+        raise MovieError(f"{name} has the shape {shape}: color needs a last axis of 3 or 4, not {shape[-1]}")
+    split = -3 if rgb else -2
+    if any(n != 1 for n in shape[1:split]):
+        raise MovieError(
+            f"{name} has the shape {shape}, expected (T, Y, X) or (T, Y, X, 3): choose one plane or channel first, "
+            f"for example movie[{', '.join([':', *['0'] * len(shape[1:split])])}]"
+        )
+    return rgb, shape[split:]
+
+
+def _checked_contrast(contrast: tuple[float, float]) -> tuple[float, float]:
+    low, high = float(contrast[0]), float(contrast[1])
+    if not (np.isfinite(low) and np.isfinite(high) and low < high):
+        raise MovieError(f"contrast ({low:g}, {high:g}) is no range: expected two finite numbers, the lower first")
+    return low, high
+
+
+def _finite(pixels: NDArray[Any]) -> NDArray[Any]:
+    if pixels.dtype.kind != "f":
+        return pixels.ravel()
+    with np.errstate(over="ignore"):
+        values = pixels.astype(np.float64)
+    return values[np.isfinite(values)]
+
+
+def _thin_out(pixels: NDArray[Any]) -> NDArray[Any]:
+    step = int(np.ceil(np.sqrt(pixels.shape[0] * pixels.shape[1] / MAX_SAMPLED_PIXELS)))
+    return pixels[::step, ::step]

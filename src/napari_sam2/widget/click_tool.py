@@ -1,0 +1,94 @@
+"""What the next click says: which object, and whether the pixel belongs to it. No Qt here."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
+from weakref import WeakMethod
+
+from napari.layers import Points
+from psygnal import Signal
+
+from napari_sam2.layers.prompt_reader import prompt_defaults
+
+LEFT_BUTTON, RIGHT_BUTTON = 1, 2
+NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY = "M", "T", "Shift-S"
+"""Bound on the prompt layer only; napari's Points layers and viewer use none of them."""
+
+
+class ClickTool:
+    """Gives each click on a prompt layer its object ID and polarity, and keeps clicks off that have no frame.
+
+    What counts is kept here, not in the layer's `feature_defaults`: napari sets those anew at each selection.
+    """
+
+    changed: ClassVar[Signal] = Signal()
+
+    def __init__(self, points: Points, *, on_refused: Callable[[str], None]) -> None:
+        self.points = points
+        self._on_refused = on_refused
+        self._object_id = 1
+        self._positive = True
+        self._refuse = False
+        points.mouse_drag_callbacks.append(self._on_press)
+        points.events.data.connect(self._on_data)
+        points.events.features.connect(self._apply)
+
+    @property
+    def object_id(self) -> int:
+        """The object that clicks are about."""
+        return self._object_id
+
+    @object_id.setter
+    def object_id(self, object_id: int) -> None:
+        if object_id != self._object_id:
+            self._object_id = object_id
+            self._apply()
+            self.changed.emit()
+
+    @property
+    def positive(self) -> bool:
+        """Whether a left click says that the pixel belongs to the object; a right click always says it does not."""
+        return self._positive
+
+    @positive.setter
+    def positive(self, positive: bool) -> None:
+        if positive != self._positive:
+            self._positive = positive
+            self._apply()
+            self.changed.emit()
+
+    def bind_keys(self, bindings: dict[str, Callable[[], None]]) -> None:
+        """Bind keys on the prompt layer, each to a method without arguments, whose object is not kept alive by that."""
+        for key, method in bindings.items():
+            self.points.bind_key(key, partial(_call, WeakMethod(method)), overwrite=True)
+
+    def detach(self) -> None:
+        """Leave the layer as an ordinary Points layer."""
+        if self._on_press in self.points.mouse_drag_callbacks:
+            self.points.mouse_drag_callbacks.remove(self._on_press)
+        self.points.events.data.disconnect(self._on_data)
+        self.points.events.features.disconnect(self._apply)
+        for key in (NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY):
+            self.points.bind_key(key, None, overwrite=True)
+
+    def _on_press(self, layer: Points, event: Any) -> None:
+        if layer.mode != "add":
+            return
+        # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame.
+        self._refuse = len(event.position) - layer.ndim in event.dims_displayed
+        positive = self._positive and event.button != RIGHT_BUTTON
+        layer.feature_defaults = prompt_defaults(self._object_id, positive=positive)
+
+    def _on_data(self, event: Any) -> None:
+        if event.action == "added" and self._refuse:
+            self._refuse = False
+            self.points.data = self.points.data[: event.data_indices[0]]
+            self._on_refused("Clicks need one frame on screen: show the movie in 2-D with time on the slider.")
+
+    def _apply(self, event: Any = None) -> None:
+        self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
+
+
+def _call(method: "WeakMethod[Callable[[], None]]", _layer: Points) -> None:
+    if (function := method()) is not None:
+        function()

@@ -1,0 +1,327 @@
+"""What a click and a button set in motion, for one movie. Knows napari's layers, but neither Qt nor the viewer."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar, Literal
+
+from napari.layers import Image, Labels, Points
+from psygnal import Signal
+
+from napari_sam2.errors import PropagationError
+from napari_sam2.layers import MaskLayers, movie_shape, read_frame
+from napari_sam2.prompts import Prompt
+from napari_sam2.widget.answers import (
+    FrameAnswer,
+    PropagationRequest,
+    SessionLike,
+    answer_clicks,
+    stored_frames,
+    track_frames,
+)
+from napari_sam2.widget.jobs import EXPECTED_ERRORS, Job, JobEnd, JobRunner
+from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
+from napari_sam2.widget.tickets import Tickets
+
+State = Literal["idle", "segmenting", "propagating", "splitting", "stopping"]
+
+
+class Controller:
+    """One session: the prompts of a Points layer go in, masks come out in Labels layers.
+
+    Bound to layer objects, whatever they are called and whatever is chosen in the widget. One job at a time touches
+    the session: clicks made while masks are propagated are answered afterwards.
+
+    Parameters
+    ----------
+    image, points
+        The movie, and the layer whose points are prompts.
+    open_session
+        Makes the session; called in the worker thread, since it loads the model.
+    make_labels
+        Makes an empty Labels layer of the name given and shows it.
+    runner
+        Runs jobs in another thread.
+    shown_frame
+        The frame on screen, None if several are.
+    """
+
+    state_changed: ClassVar[Signal] = Signal(str)
+    status: ClassVar[Signal] = Signal(str)
+    """What goes on, for a line of text."""
+    note: ClassVar[Signal] = Signal(str)
+    """What the user must see."""
+    failed: ClassVar[Signal] = Signal(object)
+    """An error that ended a job."""
+    progress: ClassVar[Signal] = Signal(int, int)
+    frame_written: ClassVar[Signal] = Signal(int)
+    objects_changed: ClassVar[Signal] = Signal()
+
+    def __init__(
+        self,
+        image: Image,
+        points: Points,
+        *,
+        open_session: Callable[[], SessionLike],
+        make_labels: Callable[[str], Labels],
+        runner: JobRunner,
+        shown_frame: Callable[[], int | None],
+    ) -> None:
+        self.image = image
+        self.session: SessionLike | None = None
+        self.masks: MaskLayers | None = None
+        self.state: State = "idle"
+        self.prompts = PromptWatch(image)
+        self._num_frames = movie_shape(image)[0]
+        self._open_session = open_session
+        self._make_labels = make_labels
+        self._runner = runner
+        self._shown_frame = shown_frame
+        self._tickets = Tickets()
+        self._tracked: tuple[int, ...] = ()
+        self._request: PropagationRequest | None = None
+        self._refill = False
+        self._job: Job | None = None
+        self._closed = False
+        self._started, self._done = 0.0, 0
+        self._ensure_masks()
+        self.prompts.note.connect(self._pass_on_note)
+        self.prompts.changed.connect(self.on_prompts_changed)
+        self.prompts.watch(points)
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects that have prompts or masks, sorted."""
+        return tuple(sorted({object_id for object_id, _ in self.prompts.groups} | {*self._tracked}))
+
+    @property
+    def next_object_id(self) -> int:
+        """An ID that no object of this session ever had."""
+        return max((self.prompts.highest_id, *self.object_ids)) + 1
+
+    def on_prompts_changed(self, changed: Sequence[ObjectFrame]) -> None:
+        """Ask for a mask wherever prompts differ from those before."""
+        for object_id, frame in changed:
+            if self.masks is not None:
+                self.masks.clicked(object_id, frame)
+            self.request_mask(frame, object_id)
+        self.objects_changed.emit()
+        if self.state == "propagating":
+            self.status.emit("The click is answered when the propagation ends, or is canceled.")
+        self._advance()
+
+    def request_mask(self, frame: int, object_id: int) -> None:
+        """Take a ticket for a mask; an answer to an older ticket of the same frame and object is thrown away."""
+        self._tickets.take((frame, object_id))
+
+    def propagate(self, request: PropagationRequest) -> None:
+        """Track all objects through the frames asked for, after the clicks that are still unanswered."""
+        if self.state in ("propagating", "splitting", "stopping"):
+            self.note.emit("Masks are being written already: wait for the end, or cancel.")
+        elif not self.prompts.groups and not (self.masks is not None and self.masks.mask_prompts()):
+            self.note.emit("There is nothing to propagate yet: click on a cell first.")
+        else:
+            self._request = request
+            self._advance()
+
+    def cancel(self) -> None:
+        """Stop at the next frame; what is done stays."""
+        self._request = None
+        self._tickets.clear()
+        if self._job is not None:
+            self._set_state("stopping")
+            self.status.emit("Stopping after this frame ...")
+            self._runner.cancel(self._job)
+
+    def split(self, object_ids: Sequence[int]) -> None:
+        """Show each of the objects in a Labels layer of its own, too."""
+        if self._job is not None:
+            self.note.emit("Masks are being written: wait for the end, or cancel, before you make layers of objects.")
+            return
+        masks = self._ensure_masks()
+        for object_id in object_ids:
+            if object_id not in masks.single:
+                masks.add_single(object_id, self._make_labels(f"object {object_id}"))
+        main = masks.main.layer
+
+        def copy_frames() -> Iterator[FrameAnswer]:
+            for frame in range(self._num_frames):
+                yield FrameAnswer(frame, read_frame(main, frame), frozenset())
+
+        self._start("splitting", "One layer per object", copy_frames, total=self._num_frames)
+
+    def reopen_with(self, open_session: Callable[[], SessionLike]) -> None:
+        """Go on with another model; clicks are answered anew, other masks stay until they are propagated again."""
+        if self._job is not None:
+            self.cancel()
+        self._open_session = open_session
+        self.session = None
+        for object_id, frame in self.prompts.groups:
+            self.request_mask(frame, object_id)
+        self._advance()
+
+    def labels_removed(self, layer: Labels) -> None:
+        """Take note that a Labels layer was removed from the viewer; a run into the main one stops."""
+        if self.masks is None:
+            return
+        self.masks.forget(layer)
+        if self.masks.main.layer != layer:
+            return
+        self.masks.disconnect()
+        self.masks = None
+        self._refill = True
+        if self._job is not None:
+            self.cancel()
+        self.note.emit(
+            f"The layer '{layer.name}' was removed. Its masks are still in the session: they come back in a new layer "
+            "at the next click or propagation."
+        )
+
+    def close(self) -> None:
+        """End the session; its layers stay as ordinary layers."""
+        self.cancel()
+        self._closed = True
+        self.prompts.unwatch()
+        if self.masks is not None:
+            self.masks.disconnect()
+            self.masks = None
+
+    def _advance(self) -> None:
+        if self._closed or self._job is not None:
+            return
+        if self._tickets:
+            self._ensure_masks()
+            self._start_clicks()
+        elif self._request is not None and self.session is None:
+            self._start("segmenting", "Loading the model", self._open_only)
+        elif self._request is not None:
+            self._ensure_masks()
+            self._start_propagation(self.session, self._request)
+        elif self._refill and self.masks is not None and self.session is not None:
+            self._refill = False
+            session = self.session
+            self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
+        else:
+            self._set_state("idle")
+
+    def _start_clicks(self) -> None:
+        tickets, count = self._tickets.unanswered(), self._tickets.count
+        prompts, problems = self._usable_prompts()
+        for object_id in {object_id for _, object_id in tickets}:
+            if object_id in problems:
+                self.note.emit(problems[object_id])
+
+        def answers() -> Iterator[FrameAnswer]:
+            session = self._opened()
+            yield from answer_clicks(session, prompts, tickets, overtaken=lambda: self._tickets.count != count)
+
+        self.status.emit("Loading the model ..." if self.session is None else "Finding the mask ...")
+        self._start("segmenting", "Masks of clicks", answers)
+
+    def _start_propagation(self, session: SessionLike, request: PropagationRequest) -> None:
+        self._request = None
+        prompts, problems = self._usable_prompts()
+        for problem in problems.values():
+            self.note.emit(problem)
+        try:
+            session.set_prompts(prompts)
+            total = session.plan(request.direction, first=request.first, last=request.last)
+        except (*EXPECTED_ERRORS, RuntimeError) as error:
+            self.failed.emit(error)
+            self._set_state("idle")
+            return
+        if self.masks is not None:
+            self.masks.lock()
+        self.progress.emit(0, total)
+        self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)
+
+    def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
+        return self.prompts.usable(self.masks.mask_prompts() if self.masks is not None else ())
+
+    def _opened(self) -> SessionLike:
+        if self.session is not None:
+            return self.session
+        opener = self._open_session
+        session = opener()
+        if opener is self._open_session:
+            self.session = session
+        return session
+
+    def _open_only(self) -> Iterator[FrameAnswer]:
+        self._opened()
+        yield from ()
+
+    def _start(self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer]], total: int = 0) -> None:
+        def on_step(answer: FrameAnswer) -> None:
+            if not self._closed:
+                self._on_answer(answer, state, total)
+
+        def on_end(end: JobEnd) -> None:
+            if not self._closed:
+                self._on_end(end, state, total)
+
+        self._job = job = Job(name, steps, on_step, on_end, total)
+        self._started, self._done = time.monotonic(), 0
+        self._set_state(state)
+        self._runner.submit(job)
+
+    def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
+        if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
+            return
+        self._done += 1
+        self._write(answer, copy=state == "splitting")
+        if answer.problem:
+            self.note.emit(answer.problem)
+        if total:
+            pace = (time.monotonic() - self._started) / self._done
+            self.progress.emit(self._done, total)
+            if self.state != "stopping":
+                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame")
+
+    def _write(self, answer: FrameAnswer, *, copy: bool) -> None:
+        if self.masks is None:
+            return
+        shown = self._shown_frame() in (None, answer.frame)
+        try:
+            if copy:
+                self.masks.write_singles(answer.frame, answer.labels, shown=shown)
+            else:
+                self.masks.write(answer.frame, answer.labels, answer.replaced, shown=shown)
+        except OSError as error:
+            self.cancel()
+            self.failed.emit(
+                PropagationError(f"Frame {answer.frame} could not be written ({error}): make room on disk.")
+            )
+            return
+        self.frame_written.emit(answer.frame)
+
+    def _on_end(self, end: JobEnd, state: State, total: int) -> None:
+        self._job = None
+        if self.masks is not None:
+            self.masks.unlock()
+        if self.session is not None:
+            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if len(masklet))
+        if end.error is not None:
+            # Without this, a click that cannot be answered would be asked again for ever.
+            self._tickets.clear()
+            self._request = None
+            self.status.emit(f"Stopped after {self._done} of {total} frames." if total else "Stopped by an error.")
+            self.failed.emit(end.error)
+        elif end.canceled:
+            self.status.emit(f"Canceled after {self._done} of {total} frames; they stay." if total else "Canceled.")
+        else:
+            self.status.emit(f"Done: {self._done} frames." if total else "")
+        self.objects_changed.emit()
+        self._advance()
+
+    def _ensure_masks(self) -> MaskLayers:
+        if self.masks is None:
+            self.masks = MaskLayers(self._make_labels("masks"))
+        return self.masks
+
+    def _set_state(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+    def _pass_on_note(self, text: str) -> None:
+        self.note.emit(text)

@@ -1,0 +1,187 @@
+"""The controls of the dock widget: what is where and what it is called, without any behavior."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from magicgui.widgets import ComboBox
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2.prompts import MAX_OBJECT_ID
+from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
+
+DIRECTIONS = {
+    "Forward": "to the end of the movie, from each object's first click",
+    "Backward": "to the start of the movie, from each object's last click",
+    "Both ways": "to the end and to the start of the movie",
+    "To frame": "from the frame on screen to the frame given here",
+}
+FORWARD, BACKWARD, BOTH, TO_FRAME = DIRECTIONS
+HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
+HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
+_MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
+
+
+class TrackerForm(QWidget):
+    """The controls. They fit into 260 pixels and need not more than 400."""
+
+    def __init__(
+        self, parent: QWidget, *, image_choices: Callable[[Any], Sequence[Any]], model_names: Sequence[str]
+    ) -> None:
+        super().__init__(parent)
+        self.setMinimumWidth(260)
+        # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
+        self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
+        self.model = QComboBox()
+        self.model.addItems(list(model_names))
+        self.model.setToolTip("'cell' comes with the plugin; the others are downloaded when first used")
+        self.diameter = QSpinBox()
+        self.diameter.setRange(0, 10_000)
+        self.diameter.setSuffix(" px")
+        self.diameter.setSpecialValueText("automatic")
+        self.diameter.setToolTip("Typical diameter of a cell in pixels; 0 lets the plugin find it out")
+
+        self.object_id = QSpinBox()
+        self.object_id.setRange(1, _MAX_SPIN)
+        self.object_id.setToolTip("The object that clicks are about; its mask has this number as label")
+        self.swatch = QLabel()
+        self.swatch.setFixedSize(18, 18)
+        self.new_object = QPushButton(f"New object [{NEW_OBJECT_KEY}]")
+        self.polarity = QPushButton()
+        self.polarity.setCheckable(True)
+        self.hint = _wrapped(HINT_NO_MOVIE)
+
+        self.direction = QComboBox()
+        for index, (name, tip) in enumerate(DIRECTIONS.items()):
+            self.direction.addItem(name)
+            self.direction.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+        self.frame = QSpinBox()
+        self.frame.setToolTip("The frame to propagate to, counted from 0 like on the slider")
+        self.propagate = QPushButton(f"Propagate [{PROPAGATE_KEY.replace('-', '+')}]")
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop after the frame being worked on; what is done stays")
+        self.follow = QCheckBox("Show each frame as it is done")
+        self.follow.setChecked(True)
+        self.progress = QProgressBar()
+        self.status = _wrapped("")
+
+        self.objects = QListWidget()
+        self.objects.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
+        self.objects.setMaximumHeight(90)
+        self.split = QPushButton("One layer per object")
+        self.split.setToolTip("Show each object selected in the list in a Labels layer of its own, too")
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
+        top = QFormLayout()
+        top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        top.addRow("Movie", self.image.native)
+        top.addRow("Model", self.model)
+        top.addRow("Cell diameter", self.diameter)
+        layout.addLayout(top)
+        layout.addWidget(_group("Clicks", _row(self.object_id, self.swatch, self.new_object), self.polarity, self.hint))
+        layout.addWidget(
+            _group(
+                "Propagation",
+                _row(self.direction, self.frame),
+                _row(self.propagate, self.cancel),
+                self.follow,
+                self.progress,
+                self.status,
+            )
+        )
+        layout.addWidget(_group("Objects", self.objects, self.split))
+        layout.addStretch(1)
+
+    def show_image(self, image: Any) -> None:
+        """List the image layers anew and show which one is worked on; emits nothing."""
+        with self.image.changed.blocked():
+            self.image.reset_choices()
+            self.image.value = image if image in self.image.choices else None
+
+    def show_object_color(self, rgba: Sequence[float] | None) -> None:
+        """Show the color that the current object has in the masks; none if it is not known."""
+        color = "transparent" if rgba is None else "rgb({:.0f}, {:.0f}, {:.0f})".format(*(255 * c for c in rgba[:3]))
+        self.swatch.setStyleSheet(f"background-color: {color}; border: 1px solid gray; border-radius: 3px;")
+
+    def show_polarity(self, *, positive: bool) -> None:
+        """Show what a left click says."""
+        self.polarity.setChecked(not positive)
+        self.polarity.setText(f"Left click: {'positive' if positive else 'negative'} [{POLARITY_KEY}]")
+        color = "limegreen" if positive else "red"
+        self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")
+
+    def show_objects(self, object_ids: Sequence[int]) -> None:
+        """List the objects; those selected stay selected."""
+        selected = set(self.selected_objects())
+        if [self.objects.item(row).data(Qt.ItemDataRole.UserRole) for row in range(self.objects.count())] == [
+            *object_ids
+        ]:
+            return
+        self.objects.clear()
+        for object_id in object_ids:
+            self.objects.addItem(f"object {object_id}")
+            item = self.objects.item(self.objects.count() - 1)
+            item.setData(Qt.ItemDataRole.UserRole, object_id)
+            item.setSelected(object_id in selected)
+
+    def selected_objects(self) -> list[int]:
+        """Return the IDs selected in the list."""
+        return [int(item.data(Qt.ItemDataRole.UserRole)) for item in self.objects.selectedItems()]
+
+    def show_progress(self, done: int, total: int) -> None:
+        """Show how far a run has come."""
+        self.progress.setMaximum(max(total, 1))
+        self.progress.setValue(done)
+
+    def show_state(self, state: str, *, has_session: bool) -> None:
+        """Enable what makes sense now."""
+        idle = state in ("idle", "segmenting")
+        for control in (self.new_object, self.polarity, self.object_id):
+            control.setEnabled(has_session)
+        self.propagate.setEnabled(has_session and idle)
+        self.split.setEnabled(has_session and state == "idle")
+        self.cancel.setEnabled(state not in ("idle", "stopping"))
+        if state == "segmenting":
+            # No length to show: a bar that moves.
+            self.progress.setMaximum(0)
+        elif self.progress.maximum() == 0:
+            self.show_progress(0, 1)
+
+
+def _row(*widgets: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return row
+
+
+def _group(title: str, *widgets: QWidget) -> QGroupBox:
+    group = QGroupBox(title)
+    layout = QVBoxLayout(group)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return group
+
+
+def _wrapped(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label

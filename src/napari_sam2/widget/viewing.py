@@ -1,0 +1,48 @@
+"""The viewer as the widget needs it: which frame of a movie is on screen, and how to show another. No Qt here."""
+
+import time
+from typing import Any
+
+from napari.layers import Image
+
+from napari_sam2.layers import movie_shape
+
+_BETWEEN_FRAMES_S = 0.1
+
+
+def unwrapped(layer: Any) -> Any:
+    """Return the layer itself: plugins are given a viewer behind a proxy, and so its layers, too."""
+    return getattr(layer, "__wrapped__", layer)
+
+
+def shown_frame(viewer: Any, image: Image) -> int | None:
+    """Return the frame of the movie that is on screen; None if time is an axis on screen, so that there are several."""
+    if viewer.dims.ndim - image.ndim in viewer.dims.displayed:
+        return None
+    t = float(image.world_to_data(viewer.dims.point)[0])
+    return min(max(round(t), 0), movie_shape(image)[0] - 1)
+
+
+class Follower:
+    """Moves the time slider along with a run, until somebody else moves it."""
+
+    def __init__(self, viewer: Any, image: Image) -> None:
+        self._viewer = viewer
+        self._image = image
+        self._last_step: int | None = None
+        self._last_time = 0.0
+        self._taken_over = False
+
+    def show(self, frame: int, *, at_once: bool = False) -> None:
+        """Show a frame, unless the one before was shown less than a tenth of a second ago."""
+        dims = self._viewer.dims
+        axis = dims.ndim - self._image.ndim
+        if axis in dims.displayed or axis < 0:
+            return
+        if self._last_step is not None and dims.current_step[axis] != self._last_step:
+            self._taken_over = True
+        now = time.monotonic()
+        if self._taken_over or (now - self._last_time < _BETWEEN_FRAMES_S and not at_once):
+            return
+        dims.set_point(axis, self._image.data_to_world((frame, 0, 0))[0])
+        self._last_step, self._last_time = dims.current_step[axis], now

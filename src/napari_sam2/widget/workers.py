@@ -1,0 +1,139 @@
+"""Running jobs in napari's worker threads."""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Generator
+from threading import Event, Semaphore
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject
+from superqt.utils import GeneratorWorker
+
+from napari_sam2.widget.jobs import Job, JobEnd, guarded
+
+_LOGGER = logging.getLogger(__name__)
+_AHEAD = 2
+_POLL_S = 0.05
+
+
+class _Run:
+    """One job in its thread. Knows nothing of Qt objects, so it may outlive the widget."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.worker: Any = None
+        self.error: Exception | None = None
+        self._stop = Event()
+        # How many answers may wait for the GUI thread: a fast model must not pile up frames in memory.
+        self._room = Semaphore(_AHEAD)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stop.is_set() or bool(self.worker is not None and self.worker.abort_requested)
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self.worker is not None:
+            self.worker.quit()
+
+    def make_room(self) -> None:
+        self._room.release()
+
+    def body(self) -> Generator[Any, None, None]:
+        with contextlib.closing(guarded(self.job.steps)) as steps:  # type: ignore[type-var]
+            while not self.stopping:
+                try:
+                    value = next(steps)
+                except StopIteration:
+                    return
+                while not self._room.acquire(timeout=_POLL_S):
+                    if self.stopping:
+                        return
+                yield value
+
+
+class WorkerRunner(QObject):
+    """Runs jobs one after another, each in a worker thread of napari, with a bar in the activity dock.
+
+    A child of the widget: when that goes, Qt cuts the connections, so no answer reaches a deleted object.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: deque[Job] = deque()
+        self._run: _Run | None = None
+        # The signal `destroyed` comes when this object is no longer usable; the dictionary still is.
+        alive: dict[str, _Run | None] = {"run": None}
+        self._alive = alive
+        self.destroyed.connect(lambda: _stop(alive["run"]))
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs or waits."""
+        return self._run is not None or bool(self._waiting)
+
+    def submit(self, job: Job) -> None:
+        """Run the job as soon as those before it are done."""
+        self._waiting.append(job)
+        self._start_next()
+
+    def cancel(self, job: Job) -> None:
+        """Stop the job at its next yield, or drop it if it has not begun; `on_end` is called either way."""
+        if self._run is not None and self._run.job is job:
+            self._run.stop()
+        elif job in self._waiting:
+            self._waiting.remove(job)
+            job.on_end(JobEnd(canceled=True))
+
+    def stop(self) -> None:
+        """Drop what waits, and stop what runs at its next yield."""
+        self._waiting.clear()
+        _stop(self._run)
+
+    def _start_next(self) -> None:
+        if self._run is not None or not self._waiting:
+            return
+        job = self._waiting.popleft()
+        run = self._run = self._alive["run"] = _Run(job)
+        # The worker class of superqt, not napari's: that one shows each error itself, traceback and all.
+        run.worker = create_worker(
+            run.body,
+            _start_thread=False,
+            _progress={"total": job.total, "desc": job.name} if job.total else None,
+            _worker_class=GeneratorWorker,
+            _ignore_errors=True,
+        )
+        run.worker.yielded.connect(self._on_yielded)
+        run.worker.errored.connect(self._on_errored)
+        run.worker.warned.connect(self._on_warned)
+        run.worker.finished.connect(self._on_finished)
+        run.worker.start()
+
+    def _on_yielded(self, value: object) -> None:
+        run = self._run
+        if run is None:
+            return
+        run.make_room()
+        if run.worker.pbar is not None:
+            run.worker.pbar.increment_with_overflow()
+        run.job.on_step(value)
+
+    def _on_errored(self, error: Exception) -> None:
+        if self._run is not None:
+            self._run.error = error
+
+    def _on_warned(self, warning: tuple[Any, ...]) -> None:
+        _LOGGER.warning("%s: %s", warning[1].__name__, warning[0])
+
+    def _on_finished(self) -> None:
+        run, self._run, self._alive["run"] = self._run, None, None
+        if run is not None:
+            run.job.on_end(JobEnd(run.error, run.stopping))
+        self._start_next()
+
+
+def _stop(run: _Run | None) -> None:
+    if run is not None:
+        run.stop()

@@ -1,0 +1,142 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from napari_sam2.errors import NapariSam2Error
+from napari_sam2.masklets import FrameMask, Masklet, compose_labels
+
+
+def block(object_id, y0, x0, y1, x1, frame=0):
+    return FrameMask(frame, object_id, (y0, x0, y1, x1), np.ones((y1 - y0, x1 - x0), bool), 2.0, 0.9)
+
+
+def test_from_full_crops():
+    full = np.zeros((10, 12), bool)
+    full[2, 3] = full[4, 8] = full[4, 3] = True
+    mask = FrameMask.from_full(full, frame=6, object_id=2, score=1.5, predicted_iou=0.5)
+    assert (mask.frame, mask.object_id, mask.score, mask.predicted_iou) == (6, 2, 1.5, 0.5)
+    assert mask.box == (2, 3, 5, 9)
+    assert mask.area == 3
+    assert mask.centroid == pytest.approx((10 / 3, 14 / 3))
+    labels = np.zeros(full.shape, np.uint32)
+    mask.paint(labels)
+    np.testing.assert_array_equal(labels, full * 2)
+
+
+def test_from_full_owns_its_crop():
+    full = np.ones((3, 3), bool)
+    mask = FrameMask.from_full(full, frame=0, object_id=1, score=0, predicted_iou=0)
+    full[:] = False
+    assert mask.area == 9
+
+
+def test_from_full_with_an_offset():
+    mask = FrameMask.from_full(np.eye(3, dtype=bool), frame=0, object_id=1, score=0, predicted_iou=0, offset=(10, 20))
+    assert mask.box == (10, 20, 13, 23)
+    assert mask.centroid == (11.0, 21.0)
+
+
+def test_from_full_of_nothing():
+    assert FrameMask.from_full(np.zeros((4, 4), bool), frame=0, object_id=1, score=0, predicted_iou=0) is None
+
+
+def test_crop_must_fit_its_box():
+    with pytest.raises(ValueError, match=r"crop has the shape \(2, 2\), expected \(3, 2\)"):
+        FrameMask(0, 1, (0, 0, 3, 2), np.ones((2, 2), bool), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("offset", [(-2, -3), (4, 5), (-9, 0), (0, 40), (8, -1)])
+def test_paint_leaves_out_what_is_outside(offset):
+    crop = np.random.default_rng(0).random((5, 6)) > 0.5
+    crop[0, 0] = crop[-1, -1] = True
+    mask = FrameMask.from_full(crop, frame=0, object_id=3, score=0, predicted_iou=0, offset=offset)
+    labels = np.zeros((8, 9), np.uint32)
+    mask.paint(labels)
+    expected = np.zeros((60, 60), np.uint32)
+    y, x = offset[0] + 20, offset[1] + 20
+    expected[y : y + 5, x : x + 6] = (crop * 3)[: 60 - y, : 60 - x]
+    np.testing.assert_array_equal(labels, expected[20:28, 20:29])
+
+
+def test_paint_another_value():
+    labels = np.full((4, 4), 9, np.int64)
+    block(5, 0, 0, 2, 2).paint(labels, 0)
+    assert labels.sum() == 12 * 9
+
+
+@pytest.mark.parametrize(("dtype", "object_id"), [("u1", 300), ("i1", 128), ("u2", 65536), ("u4", 2**32)])
+def test_ids_never_wrap(dtype, object_id):
+    labels = np.zeros((4, 4), dtype)
+    with pytest.raises(NapariSam2Error, match=f"object ID {object_id} does not fit labels of {labels.dtype}"):
+        block(object_id, 0, 0, 2, 2).paint(labels)
+    assert not labels.any()
+
+
+def test_three_hundred_objects():
+    labels = compose_labels((block(n, n, n, n + 1, n + 1) for n in range(1, 301)), (301, 301))
+    assert labels.dtype == np.uint32
+    np.testing.assert_array_equal(np.diag(labels), np.arange(301))
+
+
+def test_smaller_ids_win_in_any_order():
+    masks = [block(7, 0, 0, 4, 4), block(2, 2, 2, 6, 6), block(5, 3, 0, 5, 3)]
+    labels = compose_labels(masks, (6, 6))
+    assert labels[2, 2] == 2 and labels[3, 2] == 2 and labels[3, 1] == 5 and labels[0, 0] == 7 and labels[0, 5] == 0
+    for order in ([2, 1, 0], [1, 0, 2], [0, 2, 1]):
+        np.testing.assert_array_equal(compose_labels([masks[n] for n in order], (6, 6)), labels)
+
+
+def test_compose_nothing():
+    assert compose_labels([], (2, 3)).tolist() == [[0, 0, 0], [0, 0, 0]]
+
+
+def test_masklet_is_a_sorted_mapping():
+    masklet = Masklet(4)
+    assert len(masklet) == 0 and masklet.frames == () and masklet.get(0) is None
+    for frame in (5, 1, 3):
+        masklet.add(block(4, frame, 0, frame + 2, 3, frame))
+    assert masklet.frames == (1, 3, 5)
+    assert list(masklet) == [1, 3, 5]
+    assert [mask.frame for mask in masklet.values()] == [1, 3, 5]
+    assert 3 in masklet and 2 not in masklet
+    assert masklet.get(3) == block(4, 3, 0, 5, 3, 3)
+    masklet.add(block(4, 0, 0, 1, 1, 3))
+    assert masklet[3].area == 1 and len(masklet) == 3
+    masklet.remove(3)
+    masklet.remove(3)
+    assert masklet.frames == (1, 5)
+    with pytest.raises(KeyError):
+        masklet[3]
+
+
+def test_masklet_refuses_the_masks_of_others():
+    with pytest.raises(ValueError, match="mask of object 2 given to the masklet of object 1"):
+        Masklet(1).add(block(2, 0, 0, 1, 1))
+
+
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=20)), st.floats(-9, 9), st.floats(0, 1))
+def test_masklet_gives_back_what_it_got(full, score, iou):
+    mask = FrameMask.from_full(full, frame=2, object_id=1, score=score, predicted_iou=iou, offset=(3, 0))
+    assert (mask is None) == (not full.any())
+    if mask is None:
+        return
+    masklet = Masklet(1)
+    masklet.add(mask)
+    assert masklet[2] == mask
+    assert hash(masklet[2]) == hash(mask)
+    assert masklet[2].crop.dtype == np.bool_
+
+
+def test_masklet_is_packed():
+    masklet = Masklet(1)
+    for frame in range(100):
+        masklet.add(block(1, 0, 0, 64, 64, frame))
+    assert masklet.nbytes == 100 * 64 * 64 // 8
+
+
+def test_masks_differ_by_pixels():
+    mask = block(1, 0, 0, 2, 2)
+    assert mask != FrameMask(0, 1, (0, 0, 2, 2), np.eye(2, dtype=bool), 2.0, 0.9)
+    assert mask != "mask"

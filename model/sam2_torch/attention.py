@@ -22,9 +22,7 @@ class Attention(nn.Module):
         Width of keys and values; `dim` by default.
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, *, inner_dim: int | None = None, key_dim: int | None = None
-    ) -> None:
+    def __init__(self, dim: int, num_heads: int, *, inner_dim: int | None = None, key_dim: int | None = None) -> None:
         super().__init__()
         inner_dim, key_dim = inner_dim or dim, key_dim or dim
         self.num_heads = num_heads
@@ -34,7 +32,8 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(inner_dim, dim)
 
     def _heads(self, tokens_bnc: Tensor) -> Tensor:
-        return tokens_bnc.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, heads, N, c)
+        heads: Tensor = tokens_bnc.unflatten(-1, (self.num_heads, -1))
+        return heads.transpose(1, 2)  # (B, N, heads, c) -> (B, heads, N, c)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries (B, Q, dim), keys and values (B, K, key_dim) -> (B, Q, dim)."""
@@ -47,9 +46,7 @@ class Attention(nn.Module):
 class RotaryAttention(Attention):
     """Attention whose queries and keys are turned by their place on the token grid (RoPEAttention of SAM 2)."""
 
-    def forward(
-        self, q: Tensor, k: Tensor, v: Tensor, *, table: Tensor, num_unrotated: int = 0
-    ) -> Tensor:  # type: ignore[override]
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, *, table: Tensor, num_unrotated: int = 0) -> Tensor:  # type: ignore[override]
         """As `Attention`, with the rotary `table` of the grid; the last `num_unrotated` keys keep their direction."""
         queries, keys, values = self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), self._heads(self.v_proj(v))
         queries = rotate(queries, table)

@@ -66,11 +66,10 @@ def recognize(weights: Mapping[str, Tensor]) -> SAM2Config:
     table = weights.get("image_encoder.trunk.pos_embed")
     blocks = len({k.split(".")[3] for k in weights if k.startswith("image_encoder.trunk.blocks.")})
     for config in OFFICIAL.values():
-        trunk = config.trunk
-        stages = getattr(trunk, "stages", ())
-        if table is not None and config.version == version and sum(stages) == blocks:
-            if table.shape[1] == trunk.widths[0]:
-                return config
+        stages = getattr(config.trunk, "stages", ())
+        same_trunk = table is not None and table.shape[1] == config.trunk.widths[0] and sum(stages) == blocks
+        if same_trunk and config.version == version:
+            return config
     raise CheckpointError(
         f"The file holds {len(weights)} tensors that fit no SAM 2 known here (trunk with {blocks} blocks, position "
         f"table {None if table is None else tuple(table.shape)}). Known: {', '.join(OFFICIAL)} and {CELL.name}."

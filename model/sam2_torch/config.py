@@ -109,9 +109,7 @@ TINY = SAM2Config("sam2.1_hiera_tiny", HieraConfig())
 SMALL = SAM2Config("sam2.1_hiera_small", HieraConfig(stages=(1, 2, 11, 2), global_blocks=(7, 10, 13)))
 BASE_PLUS = SAM2Config(
     "sam2.1_hiera_base_plus",
-    HieraConfig(
-        embed_dim=112, num_heads=2, stages=(2, 3, 16, 3), global_blocks=(12, 16, 20), pos_embed_size=(14, 14)
-    ),
+    HieraConfig(embed_dim=112, num_heads=2, stages=(2, 3, 16, 3), global_blocks=(12, 16, 20), pos_embed_size=(14, 14)),
 )
 LARGE = SAM2Config(
     "sam2.1_hiera_large",

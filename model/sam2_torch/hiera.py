@@ -9,7 +9,10 @@ from sam2_torch.config import HieraConfig
 
 
 def partition_windows(x_bhwc: Tensor, size: int) -> tuple[Tensor, tuple[int, int]]:
-    """Cut into windows of `size` x `size`, zero-padded at bottom and right: (B * windows, size, size, C), padded size."""
+    """Cut into windows of `size` x `size`, zero-padded at bottom and right.
+
+    Returns the windows (B * windows, size, size, C) and the padded height and width.
+    """
     b, h, w, c = x_bhwc.shape
     padded = (h + -h % size, w + -w % size)
     x = F.pad(x_bhwc, (0, 0, 0, padded[1] - w, 0, padded[0] - h))

@@ -165,7 +165,9 @@ def single(proposals: Proposals, *, stable: bool) -> Proposals:
     is_stable = torch.where(outer > 0, inner / outer.clamp(min=1), 1.0) >= STABILITY_LIMIT
     chosen = torch.where(is_stable, torch.zeros_like(best), best)
     rows = torch.arange(len(chosen), device=chosen.device)
-    return Proposals(p.logits[rows, chosen][:, None], p.predicted_iou[rows, chosen][:, None], p.tokens[:, :1], p.object_score)
+    return Proposals(
+        p.logits[rows, chosen][:, None], p.predicted_iou[rows, chosen][:, None], p.tokens[:, :1], p.object_score
+    )
 
 
 def resize_logits(logits_bmhw: Tensor, size: tuple[int, int]) -> Tensor:

@@ -148,9 +148,7 @@ class MemoryBank:
             memory = recent(distance)
             if memory is not None:
                 spatial.append((self.rules.num_memories - distance, memory.features))
-        pointers = [
-            (direction * (frame - t), self.prompted[t].pointer) for t in chosen if direction * (frame - t) >= 0
-        ]
+        pointers = [(direction * (frame - t), self.prompted[t].pointer) for t in chosen if direction * (frame - t) >= 0]
         for distance in range(1, self.rules.max_pointers):
             memory = recent(distance)
             if memory is not None:

@@ -31,6 +31,11 @@ class FrameFeatures:
         """Height and width of the encoded image in pixels."""
         return 16 * self.stride16.shape[2], 16 * self.stride16.shape[3]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that the three maps take."""
+        return sum(x.numel() * x.element_size() for x in (self.stride16, self.stride8, self.stride4))
+
     def select(self, rows: list[int]) -> "FrameFeatures":
         """The features of some objects; shared features stay shared."""
         if len(self.stride16) == 1:

@@ -74,4 +74,5 @@ def rotate(tokens_bhnc: Tensor, table: Tensor) -> Tensor:
     cos, sin = table.repeat(1, repeats, 1) if repeats > 1 else table
     even, odd = tokens_bhnc.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return turned.flatten(-2).to(tokens_bhnc.dtype)
+    flat: Tensor = turned.flatten(-2)
+    return flat.type_as(tokens_bhnc)

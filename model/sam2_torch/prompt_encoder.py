@@ -1,5 +1,7 @@
 """Prompts become tokens (clicks, box corners) and a dense map (masks)."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -41,8 +43,8 @@ class PromptEncoder(nn.Module):
         tokens = self.pe_layer((xy + 0.5) / scale)
         tokens = torch.where(labels == NOT_A_POINT, self.not_a_point_embed.weight, tokens)
         for label, embedding in enumerate(self.point_embeddings):
-            tokens = tokens + (labels == label) * embedding.weight
-        return tokens  # type: ignore[no-any-return]
+            tokens = tokens + (labels == label) * cast(nn.Embedding, embedding).weight
+        return tokens
 
     def dense(self, mask_logits_b1hw: Tensor) -> Tensor:
         """Mask logits at stride 4 -> dense embedding (B, C, h, w) at stride 16."""

@@ -163,11 +163,9 @@ def _pointer(model: SAM2, token: Tensor, present: Tensor) -> Tensor:
 
 
 def _mask_as_output(model: SAM2, features: FrameFeatures, mask: Tensor) -> MaskPrediction:
-    """A mask prompt is the answer; only the pointer is computed, from raw features and the mask (_use_mask_as_output)."""
+    """A mask prompt is the answer; only the pointer is computed, from raw features (`_use_mask_as_output`)."""
     height, width = features.grid
-    logits = F.interpolate(
-        mask * MASK_SCALE + MASK_BIAS, size=(4 * height, 4 * width), mode="bilinear", antialias=True
-    )
+    logits = F.interpolate(mask * MASK_SCALE + MASK_BIAS, size=(4 * height, 4 * width), mode="bilinear", antialias=True)
     nothing = PointTokens(mask.new_zeros(len(mask), 1, 2), torch.full((len(mask), 1), NOT_A_POINT).to(mask.device))
     proposals = _decode(model, features, features.stride16, nothing, model.mask_downsample(mask))
     chosen = _choose(model, single(proposals, stable=not model.training))

@@ -1,20 +1,17 @@
 """The filled network and the recorded outputs, once per session."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from parity.reference import FOLDER, spec
 from sam2_torch.build import build
 from sam2_torch.config import TINY, SAM2Config, version_2_0
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures
 from sam2_torch.video_predictor import encode_frame
-
-from tests.parity.reference import spec
-
-REFERENCE = Path(__file__).parent / "reference"
 
 
 def filled(config: SAM2Config) -> SAM2:
@@ -26,7 +23,7 @@ def filled(config: SAM2Config) -> SAM2:
 
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, np.ndarray]:
-    with np.load(REFERENCE / "recorded.npz") as file:
+    with np.load(FOLDER / "recorded.npz") as file:
         return dict(file)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+
 from sam2_torch.image_predictor import ImagePredictor
 
 TOLERANCE = {"atol": 1e-3, "rtol": 1e-3}

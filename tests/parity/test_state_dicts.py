@@ -4,12 +4,12 @@ import json
 
 import pytest
 import torch
+
+from parity.reference import FOLDER
 from sam2_torch.build import build
 from sam2_torch.config import CELL, OFFICIAL
 
-from tests.parity.conftest import REFERENCE
-
-MANIFEST = json.loads((REFERENCE / "state_dicts.json").read_text())
+MANIFEST = json.loads((FOLDER / "state_dicts.json").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(OFFICIAL))

@@ -9,6 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from numpy.testing import assert_allclose
+
 from sam2_torch.memory_bank import BACKWARD, FORWARD, MemoryBank, MemoryRules
 from sam2_torch.outputs import MaskInput, PointTokens
 from sam2_torch.video_predictor import memorize, segment, track

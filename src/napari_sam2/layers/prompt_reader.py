@@ -85,8 +85,8 @@ def read_prompts(
     ignored = len(tyx) - len(prompts)
     if ignored and on_ignored is not None:
         on_ignored(
-            f"{ignored} of the {len(tyx)} points of '{points_layer.name}' are ignored: they lie outside the movie or "
-            "have no object ID of 1 or more. Move or delete them."
+            f"{ignored} {'point' if ignored == 1 else 'points'} of '{points_layer.name}' ignored: outside the movie, or "
+            "without an object ID of 1 or more. Move or delete what should not be there."
         )
     return prompts
 
@@ -98,7 +98,7 @@ def _is_inside(tyx: tuple[float, float, float], shape: tuple[int, int, int]) -> 
 
 def _is_object_id(value: Any) -> bool:
     try:
-        return 1 <= value <= MAX_OBJECT_ID and int(value) == value
+        return bool(1 <= value <= MAX_OBJECT_ID and int(value) == value)
     except (TypeError, ValueError):
         return False
 

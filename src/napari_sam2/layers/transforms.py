@@ -60,4 +60,7 @@ def to_image_pixels(coordinates: NDArray[Any], layer: Layer, image_layer: Image)
     # The whole way is affine: four probes say what it does, however many points there are.
     probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
     images = np.array([image_layer.world_to_data(layer.data_to_world(probe)) for probe in probes], dtype=np.float64)
-    return images[0] + np.asarray(coordinates, dtype=np.float64) @ (images[1:] - images[0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        # Points at infinity come out as not a number.
+        pixels: NDArray[np.float64] = images[0] + np.asarray(coordinates, np.float64) @ (images[1:] - images[0])
+    return pixels

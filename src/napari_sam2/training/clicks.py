@@ -21,7 +21,7 @@ def inside_click(mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[flo
     if rng.random() < 0.3:
         y, x = np.unravel_index(depth.argmax(), depth.shape)
     else:
-        weight = (depth**rng.choice([0.5, 1.0, 2.0])).ravel()
+        weight = (depth ** rng.choice([0.5, 1.0, 2.0])).ravel()
         y, x = np.unravel_index(rng.choice(weight.size, p=weight / weight.sum()), depth.shape)
     return float(x + x0), float(y + y0)
 

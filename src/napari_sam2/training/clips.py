@@ -69,7 +69,8 @@ def _contrast(rng: np.random.Generator, frames: NDArray[np.float32]) -> NDArray[
     low -= extent * max(rng.uniform(-0.3, 0.3), 0)
     high += extent * max(rng.uniform(-1.0, 1.0), 0)
     scaled = np.clip((frames - low) / (high - low), 0, 1)
-    return (scaled ** np.exp(rng.normal(0, 0.15))).astype(np.float32)
+    bent: NDArray[np.float32] = (scaled ** np.exp(rng.normal(0, 0.15))).astype(np.float32)
+    return bent
 
 
 def _place(

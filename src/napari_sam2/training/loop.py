@@ -2,7 +2,6 @@
 
 import csv
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -39,7 +38,9 @@ class StepReport:
     seconds: float
 
 
-def train(settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, device: str = "cpu") -> Iterator[StepReport]:
+def train(
+    settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, device: str = "cpu"
+) -> Iterator[StepReport]:
     """Train from scratch, or go on where `out` was left; yields a report every 50 steps.
 
     Writes `out/state.pt` (to resume), `out/log.csv`, and at the end `out/weights.safetensors`: the averaged weights in
@@ -49,7 +50,7 @@ def train(settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, devi
     torch.manual_seed(settings.seed)
     model = SAM2(config).to(device).train()
     if device == "cpu":
-        model.image_encoder.to(memory_format=torch.channels_last)
+        model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings.image_rate, betas=(0.9, 0.98))
     first = _resume(out / "state.pt", model, average, optimizer)
@@ -62,7 +63,7 @@ def train(settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, devi
         with torch.autocast(device, torch.bfloat16):
             loss, first_iou, iou = _step(model, clips, settings, step, device)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         _blend(average, model, min(settings.ema, (1 + step) / (10 + step)))
@@ -70,13 +71,18 @@ def train(settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, devi
         if (step + 1) % 50 == 0 or step + 1 == total:
             done = (step % 50) + 1
             stage = "images" if step < settings.image_steps else "clips"
-            report = StepReport(step + 1, stage, *(sums / done), rate, (time.monotonic() - started) / done)
+            report = StepReport(step + 1, stage, *_means(sums, done), rate, (time.monotonic() - started) / done)
             _log(out / "log.csv", report)
             yield report
             sums, started = np.zeros(3), time.monotonic()
         if (step + 1) % 250 == 0 or step + 1 == total:
             _save(out / "state.pt", step + 1, model, average, optimizer)
             export(average, out / "weights.safetensors")
+
+
+def _means(sums: np.ndarray, count: int) -> tuple[float, float, float]:
+    loss, first_iou, iou = (float(v) / count for v in sums)
+    return loss, first_iou, iou
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -97,9 +103,7 @@ def positive_weight(settings: TrainSettings, step: int) -> float:
     return float(30 * (2 / 30) ** max(0.0, (progress - 0.3) / 0.7))
 
 
-def _step(
-    model: SAM2, clips: Clips, settings: TrainSettings, step: int, device: str
-) -> tuple[Tensor, float, float]:
+def _step(model: SAM2, clips: Clips, settings: TrainSettings, step: int, device: str) -> tuple[Tensor, float, float]:
     """Loss of a batch, mean IoU on the first frames and over all frames."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step, 1])))
     num_clips, num_objects, num_frames = clips.masks.shape[:3]
@@ -200,12 +204,10 @@ def _blend(average: dict[str, Tensor], model: SAM2, decay: float) -> None:
     torch._foreach_lerp_(list(average.values()), [current[k] for k in average], 1 - decay)
 
 
-def _save(
-    path: Path, step: int, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> None:
+def _save(path: Path, step: int, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
     state = {"step": step, "model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict()}
     torch.save(state, path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    path.with_suffix(".tmp").replace(path)
 
 
 def _resume(path: Path, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
@@ -223,7 +225,7 @@ def export(weights: dict[str, Tensor], path: Path) -> None:
     """Weights in float16, as they are shipped; written whole or not at all."""
     halved = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in weights.items()}
     save_file(halved, path.with_suffix(".tmp"))
-    os.replace(path.with_suffix(".tmp"), path)
+    path.with_suffix(".tmp").replace(path)
 
 
 def _log(path: Path, report: StepReport) -> None:

@@ -33,10 +33,10 @@ class TrainSettings:
         Processes that render movies.
     """
 
-    image_steps: int = 4000
+    image_steps: int = 3600
     clip_steps: int = 1000
     images: int = 6
-    objects: int = 6
+    objects: int = 4
     frames_per_step: int = 8
     window: int = 256
     image_rate: float = 1e-3

@@ -1,7 +1,6 @@
 """What the next click says: which object, and whether the pixel belongs to it. No Qt here."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakMethod
 
@@ -60,7 +59,7 @@ class ClickTool:
     def bind_keys(self, bindings: dict[str, Callable[[], None]]) -> None:
         """Bind keys on the prompt layer, each to a method without arguments, whose object is not kept alive by that."""
         for key, method in bindings.items():
-            self.points.bind_key(key, partial(_call, WeakMethod(method)), overwrite=True)
+            self.points.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
 
     def detach(self) -> None:
         """Leave the layer as an ordinary Points layer."""
@@ -89,6 +88,10 @@ class ClickTool:
         self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
 
 
-def _call(method: "WeakMethod[Callable[[], None]]", _layer: Points) -> None:
-    if (function := method()) is not None:
-        function()
+def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Points], None]:
+    # A function, not a partial: napari asks a key binding for its name, and Qt crashes if that fails.
+    def call(_layer: Points) -> None:
+        if (function := method()) is not None:
+            function()
+
+    return call

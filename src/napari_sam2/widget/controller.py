@@ -193,7 +193,7 @@ class Controller:
             self._start_clicks()
         elif self._request is not None and self.session is None:
             self._start("segmenting", "Loading the model", self._open_only)
-        elif self._request is not None:
+        elif self._request is not None and self.session is not None:
             self._ensure_masks()
             self._start_propagation(self.session, self._request)
         elif self._refill and self.masks is not None and self.session is not None:

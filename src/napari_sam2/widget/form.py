@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QFileDialog,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -21,15 +22,18 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.prompts import MAX_OBJECT_ID
+from napari_sam2.widget.answers import Direction
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 
-DIRECTIONS = {
+WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
+TO_FRAME = "To frame"
+FROM_FILE = "from a file ..."
+_DIRECTION_TIPS = {
     "Forward": "to the end of the movie, from each object's first click",
     "Backward": "to the start of the movie, from each object's last click",
     "Both ways": "to the end and to the start of the movie",
-    "To frame": "from the frame on screen to the frame given here",
+    TO_FRAME: "from the frame on screen to the frame given here",
 }
-FORWARD, BACKWARD, BOTH, TO_FRAME = DIRECTIONS
 HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
 HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
 _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
@@ -46,8 +50,8 @@ class TrackerForm(QWidget):
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
         self.model = QComboBox()
-        self.model.addItems(list(model_names))
-        self.model.setToolTip("'cell' comes with the plugin; the others are downloaded when first used")
+        self.model.addItems([*model_names, FROM_FILE])
+        self.model.setToolTip("'cell' comes with the plugin; weights of any SAM 2 can be loaded from a file")
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
         self.diameter.setSuffix(" px")
@@ -65,7 +69,7 @@ class TrackerForm(QWidget):
         self.hint = _wrapped(HINT_NO_MOVIE)
 
         self.direction = QComboBox()
-        for index, (name, tip) in enumerate(DIRECTIONS.items()):
+        for index, (name, tip) in enumerate(_DIRECTION_TIPS.items()):
             self.direction.addItem(name)
             self.direction.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
         self.frame = QSpinBox()
@@ -114,6 +118,14 @@ class TrackerForm(QWidget):
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
 
+    def ask_for_model(self) -> str | None:
+        """Let the user choose a file of weights, and offer it as a model from now on; None if nothing was chosen."""
+        path, _ = QFileDialog.getOpenFileName(self, "Weights of SAM 2", "", "Weights (*.safetensors *.pt)")
+        if not path:
+            return None
+        self.model.insertItem(self.model.count() - 1, path)
+        return str(path)
+
     def show_object_color(self, rgba: Sequence[float] | None) -> None:
         """Show the color that the current object has in the masks; none if it is not known."""
         color = "transparent" if rgba is None else "rgb({:.0f}, {:.0f}, {:.0f})".format(*(255 * c for c in rgba[:3]))
@@ -143,6 +155,10 @@ class TrackerForm(QWidget):
     def selected_objects(self) -> list[int]:
         """Return the IDs selected in the list."""
         return [int(item.data(Qt.ItemDataRole.UserRole)) for item in self.objects.selectedItems()]
+
+    def show_status(self, text: str) -> None:
+        """Show what goes on."""
+        self.status.setText(text)
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how far a run has come."""

@@ -1,5 +1,6 @@
 """The dock widget: wires the controls, the viewer and the controllers together."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from napari_sam2.layers import create_labels_layer, create_prompt_layer, movie_s
 from napari_sam2.widget.answers import PropagationRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY, ClickTool
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import BACKWARD, FORWARD, HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
+from napari_sam2.widget.form import FROM_FILE, HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
 from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
@@ -53,12 +54,14 @@ class TrackerWidget(QWidget):
         self._follower: Follower | None = None
         self._was_docked = False
         self.form = TrackerForm(self, image_choices=self._image_choices, model_names=list(MODEL_NAMES))
+        self._model, self._diameter = self.form.model.currentText(), self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.form)
         self._connect()
         self._redraw()
-        self._choose_first_movie()
+        active = unwrapped(viewer.layers.selection.active)
+        self._open_only_choice([active] if isinstance(active, Image) else self._image_choices())
 
     @property
     def controller(self) -> Controller | None:
@@ -149,8 +152,8 @@ class TrackerWidget(QWidget):
     def _connect(self) -> None:
         form = self.form
         form.image.changed.connect(self._on_image_chosen)
-        form.model.currentTextChanged.connect(self._on_model_changed)
-        form.diameter.valueChanged.connect(self._on_model_changed)
+        form.model.currentTextChanged.connect(self._on_model_chosen)
+        form.diameter.editingFinished.connect(self._on_diameter)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
         form.object_id.valueChanged.connect(self._on_object_id)
@@ -218,24 +221,20 @@ class TrackerWidget(QWidget):
         return labels
 
     def _opener(self, image: Image) -> Callable[[], SessionLike]:
-        model, diameter = self.form.model.currentText(), self.form.diameter.value()
-        return partial(open_layer_session, image, model, diameter=float(diameter) if diameter else None)
+        return partial(open_layer_session, image, self._model, diameter=float(self._diameter) or None)
 
     def _request(self, image: Image) -> PropagationRequest:
         direction = self.form.direction.currentText()
         if direction != TO_FRAME:
-            return PropagationRequest({FORWARD: "forward", BACKWARD: "backward"}.get(direction, "both"))
+            return PropagationRequest(WHOLE_MOVIE[direction])
         here, there = shown_frame(self.viewer, image) or 0, self.form.frame.value()
         return PropagationRequest("forward" if there >= here else "backward", min(here, there), max(here, there))
 
-    def _choose_first_movie(self) -> None:
-        active = unwrapped(self.viewer.layers.selection.active)
-        images = [active] if isinstance(active, Image) else self._image_choices()
+    def _open_only_choice(self, images: list[Image]) -> None:
         if len(images) == 1:
-            try:
+            # Nobody asked for this one yet, so nothing is said if it is no movie.
+            with contextlib.suppress(MovieError):
                 self.open_image(images[0])
-            except MovieError:
-                self._redraw()
 
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
@@ -255,7 +254,7 @@ class TrackerWidget(QWidget):
         return [
             (controller.state_changed, self._redraw),
             (controller.objects_changed, self._redraw),
-            (controller.status, self.form.status.setText),
+            (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self._on_frame_written),
         ]
@@ -284,7 +283,20 @@ class TrackerWidget(QWidget):
             self._notices.error(error)
             self._redraw()
 
-    def _on_model_changed(self, *_: object) -> None:
+    def _on_model_chosen(self, name: str) -> None:
+        if name == FROM_FILE:
+            # The choice made now comes back here as another change.
+            self.form.model.setCurrentText(self.form.ask_for_model() or self._model)
+        elif name != self._model:
+            self._model = name
+            self._reopen()
+
+    def _on_diameter(self) -> None:
+        if self.form.diameter.value() != self._diameter:
+            self._diameter = self.form.diameter.value()
+            self._reopen()
+
+    def _reopen(self) -> None:
         if self._movie is not None:
             self._movie.controller.reopen_with(self._opener(self._movie.controller.image))
 
@@ -299,7 +311,7 @@ class TrackerWidget(QWidget):
     def _on_layer_inserted(self, event: Any) -> None:
         self._redraw()
         if not self._movies and isinstance(event.value, Image):
-            self._choose_first_movie()
+            self._open_only_choice([event.value])
 
     def _on_layer_renamed(self, event: Any) -> None:
         self._redraw()

@@ -2,8 +2,9 @@
 
 import contextlib
 import logging
+import weakref
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from threading import Event, Semaphore
 from typing import Any
 
@@ -19,11 +20,15 @@ _POLL_S = 0.05
 
 
 class _Run:
-    """One job in its thread. Knows nothing of Qt objects, so it may outlive the widget."""
+    """One job in its thread. Holds no Qt object, so it may outlive the widget.
+
+    Not even the worker, which refers to `body`: Qt deletes a worker when it is done, and Python's garbage collector
+    crashes over the remains if it finds them in a cycle.
+    """
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.worker: Any = None
+        self._worker: Callable[[], Any] = lambda: None
         self.error: Exception | None = None
         self._stop = Event()
         # How many answers may wait for the GUI thread: a fast model must not pile up frames in memory.
@@ -31,12 +36,22 @@ class _Run:
 
     @property
     def stopping(self) -> bool:
-        return self._stop.is_set() or bool(self.worker is not None and self.worker.abort_requested)
+        worker = self._worker()
+        return self._stop.is_set() or (worker is not None and bool(worker.abort_requested))
+
+    def runs_in(self, worker: Any) -> None:
+        self._worker = weakref.ref(worker)
 
     def stop(self) -> None:
         self._stop.set()
-        if self.worker is not None:
-            self.worker.quit()
+        worker = self._worker()
+        if worker is not None:
+            worker.quit()
+
+    def advance_bar(self) -> None:
+        worker = self._worker()
+        if worker is not None and worker.pbar is not None:
+            worker.pbar.increment_with_overflow()
 
     def make_room(self) -> None:
         self._room.release()
@@ -98,26 +113,26 @@ class WorkerRunner(QObject):
         job = self._waiting.popleft()
         run = self._run = self._alive["run"] = _Run(job)
         # The worker class of superqt, not napari's: that one shows each error itself, traceback and all.
-        run.worker = create_worker(
+        worker = create_worker(
             run.body,
             _start_thread=False,
             _progress={"total": job.total, "desc": job.name} if job.total else None,
             _worker_class=GeneratorWorker,
             _ignore_errors=True,
         )
-        run.worker.yielded.connect(self._on_yielded)
-        run.worker.errored.connect(self._on_errored)
-        run.worker.warned.connect(self._on_warned)
-        run.worker.finished.connect(self._on_finished)
-        run.worker.start()
+        run.runs_in(worker)
+        worker.yielded.connect(self._on_yielded)
+        worker.errored.connect(self._on_errored)
+        worker.warned.connect(self._on_warned)
+        worker.finished.connect(self._on_finished)
+        worker.start()
 
     def _on_yielded(self, value: object) -> None:
         run = self._run
         if run is None:
             return
         run.make_room()
-        if run.worker.pbar is not None:
-            run.worker.pbar.increment_with_overflow()
+        run.advance_bar()
         run.job.on_step(value)
 
     def _on_errored(self, error: Exception) -> None:

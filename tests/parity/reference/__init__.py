@@ -1,0 +1,5 @@
+"""Where the recorded outputs of the original implementation are."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent

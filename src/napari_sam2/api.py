@@ -1,0 +1,173 @@
+"""Tracking in a few lines, from a script or the napari console."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.errors import PromptError
+from napari_sam2.io.clicks import read_clicks
+from napari_sam2.io.stacks import LabelsTiffWriter
+from napari_sam2.io.tracks import write_tracks
+from napari_sam2.masklets import Masklet
+from napari_sam2.models import load_model
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, nearest_frame
+from napari_sam2.tracking_session import Direction, FrameResult, TrackingSession
+from napari_sam2.video import Video
+
+Progress = Callable[[FrameResult, int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackResult:
+    """Masklets of a movie.
+
+    Attributes
+    ----------
+    session
+        The session they come from, to go on with: correct, add objects, propagate again.
+    """
+
+    session: TrackingSession
+
+    @property
+    def masklets(self) -> dict[int, Masklet]:
+        """By object ID."""
+        return self.session.masklets
+
+    def labels(self) -> NDArray[np.uint32]:
+        """All masks as (T, Y, X) labels, 0 for none."""
+        video = self.session.video
+        stack = np.zeros((video.num_frames, *video.shape_yx), np.uint32)
+        for t in range(video.num_frames):
+            stack[t] = self.session.labels(t)
+        return stack
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `labels.tif` and `tracks.csv` into a folder, which is made if need be; see docs/formats.md."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        video = self.session.video
+        with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
+            for t in range(video.num_frames):
+                writer.write(t, self.session.labels(t))
+        write_tracks(folder / "tracks.csv", (mask for m in self.masklets.values() for mask in m.values()))
+
+
+def open_session(
+    movie: Any,
+    *,
+    model: Any = "cell",
+    diameter: float | None = None,
+    contrast: tuple[float, float] | None = None,
+    device: str = "auto",
+) -> TrackingSession:
+    """Start a session on a movie.
+
+    Parameters
+    ----------
+    movie
+        Path, array (T, Y, X) or (T, Y, X, 3), or anything with `.data`, such as a napari image layer.
+    model
+        A name, a path, or a model that is loaded already; see `load_model`.
+    diameter
+        Typical diameter of an object in source pixels; estimated by default.
+    contrast
+        Intensities that become black and white; by default percentiles of sampled frames.
+    device
+        See `load_model`.
+
+    Raises
+    ------
+    MovieError, CheckpointError, PromptError
+        If the movie, the model or the diameter is unusable.
+    """
+    video = Video.open(movie, contrast=contrast)
+    if isinstance(model, (str, os.PathLike)):
+        model = load_model(os.fspath(model), device=device)
+    return TrackingSession(video, model, diameter=diameter)
+
+
+def track(
+    movie: Any,
+    points: Any = (),
+    *,
+    prompts: Iterable[Prompt] = (),
+    direction: Direction = "both",
+    model: Any = "cell",
+    diameter: float | None = None,
+    contrast: tuple[float, float] | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> TrackResult:
+    """Click cells once, get their masklets.
+
+    Parameters
+    ----------
+    movie
+        As for `open_session`.
+    points
+        Clicks: rows of (t, y, x), each a new object with the IDs 1, 2, ...; or PointPrompts; or the path of a clicks
+        file; or a napari points layer with the features `object_id` and `polarity`, in the pixels of the movie.
+    prompts
+        More prompts, of any kind.
+    direction
+        "forward", "backward" or "both" from each object's first prompt.
+    model, diameter, contrast, device
+        As for `open_session`.
+    progress
+        Called with each frame's result, how many frames are done, and how many there are in all.
+
+    Raises
+    ------
+    MovieError, CheckpointError, PromptError
+        If the movie, the model or a prompt is unusable.
+    PropagationError
+        If a frame cannot be tracked.
+
+    Examples
+    --------
+    >>> import napari_sam2
+    >>> result = napari_sam2.track("movie.tif", points=[(0, 120, 200), (0, 64, 88)])  # doctest: +SKIP
+    >>> result.save("tracked")  # doctest: +SKIP
+    """
+    session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device)
+    session.set_prompts([*read_points(points), *prompts])
+    total = session.plan(direction)
+    for done, result in enumerate(session.propagate(direction), start=1):
+        if progress is not None:
+            progress(result, done, total)
+    return TrackResult(session)
+
+
+def read_points(points: Any) -> list[Prompt]:
+    """Clicks in any of the forms that `track` takes.
+
+    Raises
+    ------
+    PromptError
+        If they are in none of them.
+    """
+    if isinstance(points, (str, os.PathLike)):
+        return list(read_clicks(Path(points)))
+    features, data = getattr(points, "features", None), getattr(points, "data", points)
+    if features is not None and "object_id" in features:
+        return _from_layer(np.asarray(data, dtype=float), features)
+    rows = list(points) if features is None else list(np.asarray(data))
+    if all(isinstance(row, (PointPrompt, BoxPrompt, MaskPrompt)) for row in rows):
+        return rows
+    table = np.asarray(rows, dtype=float)
+    if table.ndim != 2 or table.shape[1] != 3:
+        raise PromptError(f"points have the shape {table.shape}, expected rows of (t, y, x), one for each object")
+    return [PointPrompt(nearest_frame(t), i, float(y), float(x)) for i, (t, y, x) in enumerate(table, start=1)]
+
+
+def _from_layer(data: NDArray[np.float64], features: Any) -> list[Prompt]:
+    ids = [int(i) for i in features["object_id"]]
+    signs = [str(p) != "negative" for p in features["polarity"]] if "polarity" in features else [True] * len(ids)
+    rows = zip(data, ids, signs, strict=True)
+    return [PointPrompt(nearest_frame(t), i, float(y), float(x), positive) for (t, y, x), i, positive in rows]

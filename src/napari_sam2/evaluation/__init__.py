@@ -1,0 +1,1 @@
+"""Measures of tracking against the truth."""

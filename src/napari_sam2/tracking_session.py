@@ -1,0 +1,342 @@
+"""The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_sam2.errors import NapariSam2Error, PromptError, PropagationError
+from napari_sam2.masklets import FrameMask, Masklet, compose_labels
+from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.propagation import FollowedObject, Follower, SeenMask, resolve_overlaps
+from napari_sam2.video import Video
+
+if TYPE_CHECKING:
+    from sam2_torch.network import SAM2
+
+Direction = Literal["forward", "backward", "both"]
+FORWARD, BACKWARD = 1, -1
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """One frame of a propagation: the masks of the objects present on it, and the IDs of those that are absent."""
+
+    frame: int
+    masks: tuple[FrameMask, ...]
+    absent: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """One sweep over the movie: the frame each object joins at, and the frames visited, in order."""
+
+    step: int
+    joins: dict[int, int]
+    frames: range
+
+
+class TrackingSession:
+    """Objects followed through one movie, without napari or a display.
+
+    Masks of objects propagated together do not overlap: each pixel goes to the object with the higher mask logit.
+    Where a mask meets one that was stored earlier, labels show the smaller ID. A prompted frame keeps the mask that its
+    prompts gave, whatever is propagated over it. A session is for one thread at a time.
+
+    Parameters
+    ----------
+    video
+        The movie; only the frame worked on is in memory.
+    model
+        From `load_model`.
+    diameter
+        Typical diameter of an object in source pixels, for models that look at objects at one scale; by default
+        estimated for each object from its prompts.
+
+    Attributes
+    ----------
+    prompts
+        By (object_id, frame).
+    masklets
+        By object ID; the masks found so far.
+    """
+
+    def __init__(self, video: Video, model: "SAM2", *, diameter: float | None = None) -> None:
+        if diameter is not None and not 1 <= diameter <= 10_000:
+            raise PromptError(f"diameter is {diameter}, expected 1 to 10000 pixels; leave it out to have it estimated")
+        self.video = video
+        self.prompts: dict[tuple[int, int], ObjectPrompts] = {}
+        self.masklets: dict[int, Masklet] = {}
+        self._follower = Follower(video, model, diameter=diameter)
+        self._followed: dict[int, FollowedObject] = {}
+        self._segmented: dict[tuple[int, int], ObjectPrompts] = {}
+        self._tracked: set[int] = set()
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """IDs of the objects that have prompts, sorted."""
+        return tuple(sorted({object_id for object_id, _ in self.prompts}))
+
+    def add_prompts(self, *prompts: Prompt) -> set[tuple[int, int]]:
+        """Add prompts to those there are; returns the (frame, object_id) that changed.
+
+        Raises
+        ------
+        PromptError
+            If a prompt makes no sense on this movie; then none is added.
+        """
+        return self.set_prompts([*self._all_prompts(), *prompts])
+
+    def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
+        """Replace all prompts; returns the (frame, object_id) that changed, removed ones included.
+
+        An object that has lost its last prompt is forgotten, but for masks that were propagated.
+
+        Raises
+        ------
+        PromptError
+            If a prompt makes no sense on this movie; then nothing changes.
+        """
+        prompts = list(prompts)
+        check_prompts(prompts, num_frames=self.video.num_frames, shape_yx=self.video.shape_yx)
+        new = group_prompts(prompts)
+        changed = {key for key in new.keys() | self.prompts.keys() if new.get(key) != self.prompts.get(key)}
+        self.prompts = new
+        for object_id, frame in changed:
+            if (object_id, frame) not in new:
+                self._forget_prompt(object_id, frame)
+        return {(frame, object_id) for object_id, frame in changed}
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object altogether: prompts, memories, masks."""
+        self.prompts = {key: p for key, p in self.prompts.items() if key[0] != object_id}
+        self._segmented = {key: p for key, p in self._segmented.items() if key[0] != object_id}
+        self._followed.pop(object_id, None)
+        self.masklets.pop(object_id, None)
+        self._tracked.discard(object_id)
+
+    def segment(self, frame: int, object_id: int) -> FrameMask | None:
+        """The mask of an object on a frame it is prompted on, from the prompts there; None if it is empty.
+
+        The mask is kept. Memories of other frames do not change until propagation.
+
+        Raises
+        ------
+        PromptError
+            If the object has no prompts on that frame.
+        """
+        frame, object_id = index(frame), index(object_id)
+        key = (object_id, frame)
+        if key not in self.prompts:
+            raise PromptError(f"object {object_id} has no prompt on frame {frame}: click it there first")
+        prompts, before = self.prompts[key], self._segmented.get(key)
+        followed = self._followed.setdefault(object_id, self._follower.new_object(object_id))
+        corrected = self._corrected(followed, frame)
+        if corrected is not None:
+            self._rebuild(followed, frame, FORWARD if frame >= self._first_prompt(object_id) else BACKWARD)
+        followed.bank.forget(frame)
+        seen = self._follower.segment(
+            followed, frame, prompts, refines=before is not None and _extends(prompts, before), corrected=corrected
+        )
+        self._segmented[key] = prompts
+        if prompts.mask is None:
+            return self._keep(frame, object_id, seen.to_frame_mask(frame, object_id))
+        exact = FrameMask.from_full(
+            prompts.mask.mask,
+            frame=frame,
+            object_id=object_id,
+            score=float(seen.prediction.object_score[0]),
+            predicted_iou=1.0,
+        )
+        return self._keep(frame, object_id, exact)
+
+    def plan(
+        self,
+        direction: Direction = "forward",
+        *,
+        object_ids: Sequence[int] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> int:
+        """How many frames `propagate` would yield, for a progress bar. Raises as `propagate` does."""
+        return sum(len(p.frames) for p in self._passes(direction, object_ids, first, last))
+
+    def propagate(
+        self,
+        direction: Direction = "forward",
+        *,
+        object_ids: Sequence[int] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> Iterator[FrameResult]:
+        """Follow objects through the movie, one frame at a time; stop it whenever you like, what is done stays.
+
+        Each object starts at its own prompt: forward at its first, backward at its last, both ways at its first.
+
+        Parameters
+        ----------
+        direction
+            "both" goes forward, then backward; a frame where an object starts may then come twice.
+        object_ids
+            Which objects; by default all that have prompts.
+        first, last
+            Lowest and highest frame to visit; an object that begins outside joins at the border.
+
+        Raises
+        ------
+        PromptError
+            If there is nothing to propagate, at the call.
+        PropagationError
+            If a frame cannot be tracked; the frames before it are kept.
+        """
+        return self._run(self._passes(direction, object_ids, first, last))
+
+    def labels(self, frame: int) -> NDArray[np.uint32]:
+        """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
+        masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
+        return compose_labels(masks, self.video.shape_yx)
+
+    def _run(self, passes: list[_Pass]) -> Iterator[FrameResult]:
+        for sweep in passes:
+            self._segment_prompts(sweep.joins)
+            objects = {i: self._followed[i] for i in sweep.joins}
+            for followed in objects.values():
+                self._follower.remember_prompts(followed)
+            for frame in sweep.frames:
+                joining = [i for i, t in sweep.joins.items() if t == frame]
+                for object_id in joining:
+                    self._rebuild(objects[object_id], frame, sweep.step)
+                active = [objects[i] for i, t in sorted(sweep.joins.items()) if (frame - t) * sweep.step >= 0]
+                yield self._visit(frame, active, sweep.step)
+
+    def _visit(self, frame: int, active: Sequence[FollowedObject], step: int) -> FrameResult:
+        prompted = [f for f in active if frame in f.prompted]
+        try:
+            seen = self._follower.step(frame, [f for f in active if frame not in f.prompted], step)
+        except NapariSam2Error:
+            raise
+        except RuntimeError as error:
+            raise PropagationError(
+                f"Tracking stopped on frame {frame}: {error}. The masks up to there are kept; follow fewer objects "
+                "at a time, use a smaller model or another device, and go on from there."
+            ) from error
+        for followed in prompted:
+            seen[followed.object_id] = self._follower.follow_prompt(followed, frame)
+        return self._result(frame, seen, {f.object_id for f in prompted})
+
+    def _result(self, frame: int, seen: dict[int, SeenMask], prompted: set[int]) -> FrameResult:
+        """Store what is visible of each object; painted masks stand as they are."""
+        masks: list[FrameMask] = []
+        for object_id, won in sorted(resolve_overlaps(seen, self.video.shape_yx).items()):
+            given = self.prompts.get((object_id, frame))
+            if object_id in prompted and given is not None and given.mask is not None:
+                mask: FrameMask | None = self.masklets[object_id][frame]
+            else:
+                mask = self._keep(frame, object_id, seen[object_id].to_frame_mask(frame, object_id, won))
+            self._tracked.add(object_id)
+            if mask is not None:
+                masks.append(mask)
+        present = {m.object_id for m in masks}
+        return FrameResult(frame, tuple(masks), tuple(i for i in sorted(seen) if i not in present))
+
+    def _passes(
+        self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
+    ) -> list[_Pass]:
+        if direction not in ("forward", "backward", "both"):
+            raise PromptError(f"direction is {direction!r}, expected 'forward', 'backward' or 'both'")
+        chosen = self.object_ids if object_ids is None else tuple(sorted(set(object_ids)))
+        strangers = [i for i in chosen if i not in self.object_ids]
+        if strangers or not chosen:
+            raise PromptError(
+                f"Nothing to follow: {f'object {strangers[0]} has' if strangers else 'there are'} no prompts. "
+                "Click a cell first."
+            )
+        low = 0 if first is None else max(0, first)
+        high = self.video.num_frames - 1 if last is None else min(self.video.num_frames - 1, last)
+        if low > high:
+            raise PromptError(
+                f"No frames from {first} to {last}: the movie has the frames 0 to {self.video.num_frames - 1}."
+            )
+        passes = []
+        if direction in ("forward", "both"):
+            passes.append(_forward({i: self._first_prompt(i) for i in chosen}, low, high))
+        if direction in ("backward", "both"):
+            starts = {i: self._first_prompt(i) if direction == "both" else self._last_prompt(i) for i in chosen}
+            passes.append(_backward(starts, low, high, skip_start=direction == "both"))
+        return [p for p in passes if len(p.frames)]
+
+    def _first_prompt(self, object_id: int) -> int:
+        return min(frame for i, frame in self.prompts if i == object_id)
+
+    def _last_prompt(self, object_id: int) -> int:
+        return max(frame for i, frame in self.prompts if i == object_id)
+
+    def _segment_prompts(self, object_ids: Iterable[int]) -> None:
+        for object_id, frame in sorted(self.prompts, key=lambda key: (key[1], key[0])):
+            if object_id in object_ids and self._segmented.get((object_id, frame)) != self.prompts[object_id, frame]:
+                self.segment(frame, object_id)
+
+    def _corrected(self, followed: FollowedObject, frame: int) -> FrameMask | None:
+        """What tracking found on a frame, if its prompts correct that rather than say where the object is."""
+        masklet = self.masklets.get(followed.object_id)
+        elsewhere = any(t != frame for t in followed.prompted)
+        if masklet is None or not elsewhere or followed.object_id not in self._tracked:
+            return None
+        return masklet.get(frame)
+
+    def _rebuild(self, followed: FollowedObject, frame: int, step: int) -> None:
+        """Put back what the bank has forgotten of the frames that `frame` looks at, from their stored masks."""
+        masklet = self.masklets.get(followed.object_id)
+        self._follower.remember_prompts(followed)
+        if masklet is None:
+            return
+        missing = [t for t in followed.bank.missing(frame, step) if t in masklet]
+        if missing:
+            followed.bank.clear_recent()
+            missing = [t for t in followed.bank.missing(frame, step) if t in masklet]
+            self._follower.rebuild(followed, [masklet[t] for t in missing])
+
+    def _keep(self, frame: int, object_id: int, mask: FrameMask | None) -> FrameMask | None:
+        masklet = self.masklets.setdefault(object_id, Masklet(object_id))
+        if mask is None:
+            masklet.remove(frame)
+        else:
+            masklet.add(mask)
+        return mask
+
+    def _forget_prompt(self, object_id: int, frame: int) -> None:
+        self._segmented.pop((object_id, frame), None)
+        followed = self._followed.get(object_id)
+        if followed is not None:
+            followed.prompted.pop(frame, None)
+            followed.bank.forget(frame)
+        if object_id not in self._tracked and object_id in self.masklets:
+            self.masklets[object_id].remove(frame)
+        if object_id not in self.object_ids:
+            self._followed.pop(object_id, None)
+            if object_id not in self._tracked:
+                self.masklets.pop(object_id, None)
+
+    def _all_prompts(self) -> Iterator[Prompt]:
+        for group in self.prompts.values():
+            yield from group.points
+            yield from (p for p in (group.box, group.mask) if p is not None)
+
+
+def _extends(now: ObjectPrompts, before: ObjectPrompts) -> bool:
+    """Whether points were added to the same prompts, so that the mask before is one to refine."""
+    same = now.box == before.box and now.mask is None and before.mask is None
+    return same and len(now.points) > len(before.points) and now.points[: len(before.points)] == before.points
+
+
+def _forward(starts: dict[int, int], low: int, high: int) -> _Pass:
+    joins = {i: max(t, low) for i, t in starts.items() if t <= high}
+    return _Pass(FORWARD, joins, range(min(joins.values()), high + 1) if joins else range(0))
+
+
+def _backward(starts: dict[int, int], low: int, high: int, *, skip_start: bool) -> _Pass:
+    joins = {i: min(t - skip_start, high) for i, t in starts.items() if t - skip_start >= low}
+    return _Pass(BACKWARD, joins, range(max(joins.values()), low - 1, -1) if joins else range(0))

@@ -1,0 +1,138 @@
+"""What the widget tests share: a viewer on a display, the dock widget with a session without a model, real input."""
+
+import importlib.util
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import napari
+import numpy as np
+import pytest
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from widget.fakes import FakeSession
+
+from napari_sam2.layers import read_frame
+
+PLACED = {
+    "scale": (60.0, 0.5, 0.5),
+    "translate": (120.0, 10.0, -5.0),
+    "units": ("s", "um", "um"),
+    "axis_labels": ("t", "y", "x"),
+}
+SHAPE = (12, 64, 64)
+
+
+class Desk:
+    """A viewer with the dock widget, and a hand on mouse and keyboard."""
+
+    def __init__(self, viewer: napari.Viewer, qtbot: Any) -> None:
+        self.viewer = viewer
+        self.qtbot = qtbot
+        self.sessions: list[FakeSession] = []
+        self.hooks: dict[str, Callable[..., None]] = {}
+        self.widget: Any = None
+
+    def add_movie(self, shape: tuple[int, ...] = SHAPE, **kwargs: Any) -> Image:
+        data = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+        return self.viewer.add_image(data, **{"name": "movie", **kwargs})
+
+    def dock(self) -> Any:
+        _, self.widget = self.viewer.window.add_plugin_dock_widget("napari-sam2", "Track cells (SAM 2)")
+        self.settle()
+        return self.widget
+
+    def open_session(self, image: Image, model: str, *, diameter: float | None) -> FakeSession:
+        session = FakeSession(image.data.shape[:3], **self.hooks)
+        self.sessions.append(session)
+        return session
+
+    @property
+    def session(self) -> FakeSession:
+        return self.sessions[-1]
+
+    def settle(self, rounds: int = 10) -> None:
+        for _ in range(rounds):
+            QApplication.processEvents()
+
+    def wait_idle(self, timeout: int = 30_000) -> None:
+        self.qtbot.waitUntil(
+            lambda: not self.widget.runner.is_busy and self.widget.controller.state == "idle", timeout=timeout
+        )
+        self.settle()
+
+    def canvas_point(self, image: Image, y: float, x: float) -> QPoint:
+        """Where a pixel of the image is on the canvas."""
+        canvas = self.viewer.window._qt_viewer.canvas
+        world = np.array(image.data_to_world((0, y, x)))[-2:]
+        height, width = canvas.size
+        camera = self.viewer.scene.camera
+        offset = (world - np.array(camera.center)[-2:]) * camera.zoom
+        return QPoint(round(width / 2 + offset[1]), round(height / 2 + offset[0]))
+
+    def click_canvas(self, image: Image, y: float, x: float, *, right: bool = False) -> None:
+        native = self.viewer.window._qt_viewer.canvas.native
+        button = Qt.MouseButton.RightButton if right else Qt.MouseButton.LeftButton
+        where = self.canvas_point(image, y, x)
+        QTest.mouseMove(native, where)
+        self.settle(3)
+        QTest.mousePress(native, button, Qt.KeyboardModifier.NoModifier, where)
+        self.settle(3)
+        QTest.mouseRelease(native, button, Qt.KeyboardModifier.NoModifier, where)
+        self.settle()
+
+    def click(self, button: Any) -> None:
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        self.settle(3)
+
+    def press_key(self, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+        QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, getattr(Qt.Key, f"Key_{key}"), modifier)
+        self.settle()
+
+    def go_to(self, frame: int) -> None:
+        self.viewer.dims.set_current_step(self.viewer.dims.ndim - 3, frame)
+        self.settle()
+
+    def frame(self, frame: int) -> np.ndarray:
+        return read_frame(self.widget.controller.masks.main.layer, frame)
+
+    def notes(self) -> list[str]:
+        self.settle()
+        return [record.message for record in notification_manager.records if record.severity >= "warning"]
+
+
+@pytest.fixture(autouse=True)
+def _model_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("napari_sam2.models") is None:
+        stub = types.ModuleType("napari_sam2.models")
+        stub.MODEL_NAMES = ("cell", "tiny")
+        monkeypatch.setitem(sys.modules, "napari_sam2.models", stub)
+
+
+@pytest.fixture
+def empty_desk(make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """Yield a viewer on screen, without layers."""
+    notification_manager.records.clear()
+    viewer = make_napari_viewer(show=True)
+    desk = Desk(viewer, qtbot)
+    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", desk.open_session)
+    desk.settle()
+    yield desk
+    if desk.widget is not None:
+        desk.widget.shut_down()
+        qtbot.waitUntil(lambda: not desk.widget.runner.is_busy, timeout=10_000)
+    desk.widget = None
+
+
+@pytest.fixture
+def desk(empty_desk: Desk) -> Desk:
+    """Return a viewer with a scaled and translated movie and the dock widget."""
+    empty_desk.add_movie(**PLACED)
+    empty_desk.dock()
+    empty_desk.go_to(0)
+    empty_desk.settle(20)
+    return empty_desk

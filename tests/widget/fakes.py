@@ -1,0 +1,152 @@
+"""A session without a model: the mask of an object is a disc around its clicks, the same on every frame."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from napari_sam2.errors import PromptError
+from napari_sam2.masklets import FrameMask, Masklet, compose_labels
+from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.widget.jobs import Job, JobEnd, guarded
+
+
+@dataclass(frozen=True)
+class FakeResult:
+    frame: int
+    masks: tuple[FrameMask, ...]
+    absent: tuple[int, ...]
+
+
+@dataclass
+class FakeSession:
+    """As `TrackingSession`, with hooks: `before_frame` and `before_segment` may sleep or raise."""
+
+    shape: tuple[int, int, int]
+    radius: int = 6
+    before_frame: Callable[[int], None] = lambda frame: None
+    before_segment: Callable[[int, int], None] = lambda frame, object_id: None
+    prompts: dict[tuple[int, int], ObjectPrompts] = field(default_factory=dict)
+    masklets: dict[int, Masklet] = field(default_factory=dict)
+    threads: set[int] = field(default_factory=set)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+
+    def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
+        prompts = list(prompts)
+        check_prompts(prompts, num_frames=self.shape[0], shape_yx=self.shape[1:])
+        groups = group_prompts(prompts)
+        changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
+        self.prompts = groups
+        return {(frame, object_id) for object_id, frame in changed}
+
+    def segment(self, frame: int, object_id: int) -> FrameMask | None:
+        self.threads.add(threading.get_ident())
+        self.asked.append((frame, object_id))
+        self.before_segment(frame, object_id)
+        group = self.prompts.get((object_id, frame))
+        if group is None:
+            raise PromptError(f"object {object_id} has no prompts on frame {frame}")
+        return self._keep(frame, object_id, self._mask(group))
+
+    def plan(
+        self,
+        direction: str,
+        *,
+        object_ids: Sequence[int] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> int:
+        return len(self._frames(direction, first, last))
+
+    def propagate(
+        self,
+        direction: str = "forward",
+        *,
+        object_ids: Sequence[int] | None = None,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> Iterator[FakeResult]:
+        for frame in self._frames(direction, first, last):
+            self.threads.add(threading.get_ident())
+            self.before_frame(frame)
+            masks = []
+            for object_id in sorted({object_id for object_id, _ in self.prompts}):
+                nearest = min((key for key in self.prompts if key[0] == object_id), key=lambda key: abs(key[1] - frame))
+                masks.append(self._keep(frame, object_id, self._mask(self.prompts[nearest])))
+            yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), ())
+
+    def labels(self, frame: int) -> np.ndarray:
+        masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
+        return compose_labels(masks, self.shape[1:])
+
+    def _frames(self, direction: str, first: int | None, last: int | None) -> list[int]:
+        first, last = first or 0, self.shape[0] - 1 if last is None else last
+        starts = [frame for _, frame in self.prompts]
+        low = min(starts) if direction == "forward" else 0
+        high = max(starts) if direction == "backward" else self.shape[0] - 1
+        frames = list(range(max(first, low), min(last, high) + 1))
+        return frames[::-1] if direction == "backward" else frames
+
+    def _mask(self, group: ObjectPrompts) -> np.ndarray:
+        yy, xx = np.mgrid[: self.shape[1], : self.shape[2]]
+        mask = np.zeros(self.shape[1:], bool) if group.mask is None else group.mask.mask.copy()
+        for point in sorted(group.points, key=lambda point: not point.positive):
+            disc = (yy - point.y) ** 2 + (xx - point.x) ** 2 <= self.radius**2
+            mask = mask | disc if point.positive else mask & ~disc
+        return mask
+
+    def _keep(self, frame: int, object_id: int, mask: np.ndarray) -> FrameMask | None:
+        masklet = self.masklets.setdefault(object_id, Masklet(object_id))
+        found = FrameMask.from_full(mask, frame=frame, object_id=object_id, score=5.0, predicted_iou=0.9)
+        if found is None:
+            masklet.remove(frame)
+        else:
+            masklet.add(found)
+        return found
+
+
+class StepRunner:
+    """Runs jobs in this thread: at once, or step by step if `paused`."""
+
+    def __init__(self, *, paused: bool = False) -> None:
+        self.paused = paused
+        self.jobs: list[tuple[Job, Iterator[object]]] = []
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append((job, guarded(job.steps)))
+        if not self.paused and len(self.jobs) == 1:
+            self.finish()
+
+    def step(self) -> bool:
+        """Take one step of the first job; False if there is none."""
+        if not self.jobs:
+            return False
+        job, steps = self.jobs[0]
+        try:
+            value = next(steps)
+        except StopIteration:
+            self._end(job, JobEnd())
+        except Exception as error:
+            self._end(job, JobEnd(error))
+        else:
+            job.on_step(value)
+        return True
+
+    def finish(self) -> None:
+        while self.step():
+            pass
+
+    def cancel(self, job: Job) -> None:
+        if any(waiting is job for waiting, _ in self.jobs):
+            self._end(job, JobEnd(canceled=True))
+
+    def _end(self, job: Job, end: JobEnd) -> None:
+        self.jobs = [pair for pair in self.jobs if pair[0] is not job]
+        job.on_end(end)
+
+
+def wait(seconds: float) -> Callable[[int], None]:
+    """Return a hook that sleeps."""
+    return lambda _frame: time.sleep(seconds)

@@ -56,7 +56,7 @@ class RandomFourier(nn.Module):
         y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) / height
         x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) / width
         xy = torch.stack([x[None, :].expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
-        return self(xy).permute(2, 0, 1)[None]  # (H, W, C) -> (1, C, H, W)
+        return self.forward(xy).permute(2, 0, 1)[None]  # (H, W, C) -> (1, C, H, W)
 
 
 def rotary_table(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
@@ -74,5 +74,4 @@ def rotate(tokens_bhnc: Tensor, table: Tensor) -> Tensor:
     cos, sin = table.repeat(1, repeats, 1) if repeats > 1 else table
     even, odd = tokens_bhnc.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    flat: Tensor = turned.flatten(-2)
-    return flat.type_as(tokens_bhnc)
+    return turned.flatten(-2).to(tokens_bhnc.dtype)

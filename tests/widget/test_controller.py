@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from widget.fakes import FakeSession, StepRunner
 
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import create_labels_layer, create_prompt_layer, read_frame
 from napari_sam2.layers.prompt_reader import prompt_defaults
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.controller import Controller
+from widget.fakes import FakeSession, StepRunner
 
 SHAPE = (8, 40, 60)
 

@@ -75,7 +75,7 @@ def train(
             _log(out / "log.csv", report)
             yield report
             sums, started = np.zeros(3), time.monotonic()
-        if (step + 1) % 250 == 0 or step + 1 == total:
+        if (step + 1) % settings.save_every == 0 or step + 1 == total:
             _save(out / "state.pt", step + 1, model, average, optimizer)
             export(average, out / "weights.safetensors")
 

@@ -27,6 +27,8 @@ class TrainSettings:
         Of AdamW, for matrices and kernels only; norm to which gradients are clipped.
     correction_share
         Share of image steps in which a corrective click follows the first prompt.
+    save_every
+        Steps between two states on disk, from which a run that was stopped goes on.
     seed
         Of weights, movies, objects and clicks.
     workers
@@ -46,5 +48,6 @@ class TrainSettings:
     clip_norm: float = 1.0
     ema: float = 0.998
     correction_share: float = 0.4
+    save_every: int = 250
     seed: int = 20_000
     workers: int = 1

@@ -89,7 +89,7 @@ class ClickTool:
 
 
 def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Points], None]:
-    # A function, not a partial: napari asks a key binding for its name, and Qt crashes if that fails.
+    # A function, not a partial: napari asks each key binding for its `__name__`.
     def call(_layer: Points) -> None:
         if (function := method()) is not None:
             function()

@@ -1,6 +1,6 @@
 """Work for another thread, as values: what to do, and what to do with the answers. No Qt here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,10 +53,10 @@ class JobRunner(Protocol):
         """Stop the job at its next yield, or drop it if it has not begun; `on_end` is called either way."""
 
 
-def guarded(steps: Callable[[], Iterator[Any]]) -> Iterator[Any]:
+def guarded(steps: Callable[[], Iterator[Any]]) -> Generator[Any, None, None]:
     """Yield from the steps, with errors of the computation turned into `PropagationError`.
 
-    Nearly all errors of torch are RuntimeErrors, and superqt's generator worker swallows those without a word.
+    Nearly all errors of torch are RuntimeErrors, which say nothing to a user.
     """
     try:
         yield from steps()

@@ -20,11 +20,7 @@ _POLL_S = 0.05
 
 
 class _Run:
-    """One job in its thread. Holds no Qt object, so it may outlive the widget.
-
-    Not even the worker, which refers to `body`: Qt deletes a worker when it is done, and Python's garbage collector
-    crashes over the remains if it finds them in a cycle.
-    """
+    """One job in its thread. Keeps no Qt object alive, so it may outlive the widget and the worker."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -57,11 +53,16 @@ class _Run:
         self._room.release()
 
     def body(self) -> Generator[Any, None, None]:
-        with contextlib.closing(guarded(self.job.steps)) as steps:  # type: ignore[type-var]
+        # Errors are kept, not raised: napari 0.9 would add one of its own to each (`create_worker` connects `errored`
+        # to functions that take no error), and superqt swallows a RuntimeError, after which the worker never ends.
+        with contextlib.closing(guarded(self.job.steps)) as steps:
             while not self.stopping:
                 try:
                     value = next(steps)
                 except StopIteration:
+                    return
+                except Exception as error:
+                    self.error = error
                     return
                 while not self._room.acquire(timeout=_POLL_S):
                     if self.stopping:
@@ -112,17 +113,15 @@ class WorkerRunner(QObject):
             return
         job = self._waiting.popleft()
         run = self._run = self._alive["run"] = _Run(job)
-        # The worker class of superqt, not napari's: that one shows each error itself, traceback and all.
+        # The worker class of superqt, not napari's: that one shows every warning of torch to the user.
         worker = create_worker(
             run.body,
             _start_thread=False,
             _progress={"total": job.total, "desc": job.name} if job.total else None,
             _worker_class=GeneratorWorker,
-            _ignore_errors=True,
         )
         run.runs_in(worker)
         worker.yielded.connect(self._on_yielded)
-        worker.errored.connect(self._on_errored)
         worker.warned.connect(self._on_warned)
         worker.finished.connect(self._on_finished)
         worker.start()
@@ -134,10 +133,6 @@ class WorkerRunner(QObject):
         run.make_room()
         run.advance_bar()
         run.job.on_step(value)
-
-    def _on_errored(self, error: Exception) -> None:
-        if self._run is not None:
-            self._run.error = error
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         _LOGGER.warning("%s: %s", warning[1].__name__, warning[0])

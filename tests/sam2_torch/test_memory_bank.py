@@ -1,0 +1,122 @@
+"""The temporal rules, without a network."""
+
+import pytest
+import torch
+from sam2_torch.memory_bank import BACKWARD, FORWARD, MemoryBank, MemoryRules, stack_selections
+from sam2_torch.outputs import FrameMemory
+
+
+def memory(frame: int) -> FrameMemory:
+    """A memory that tells its frame."""
+    return FrameMemory(torch.full((1, 2, 3, 3), float(frame)), torch.full((1, 4), float(frame)))
+
+
+def frames_of(tensors) -> list[int]:
+    return [int(t.flatten()[0]) for t in tensors]
+
+
+def bank_with(prompted=(), recent=(), **rules) -> MemoryBank:
+    bank = MemoryBank(MemoryRules(**rules))
+    for t in prompted:
+        bank.add(t, memory(t), prompted=True)
+    for t in recent:
+        bank.add(t, memory(t), prompted=False)
+    return bank
+
+
+def test_nothing_to_look_at_without_a_prompt():
+    assert bank_with(recent=[1, 2]).select(3) is None
+
+
+def test_prompted_frames_come_first_then_recent_ones_from_far_to_near():
+    selection = bank_with(prompted=[0], recent=range(1, 10)).select(10, FORWARD)
+    assert frames_of(selection.features) == [0, 4, 5, 6, 7, 8, 9]
+    assert selection.steps.tolist() == [[0, 1, 2, 3, 4, 5, 6]]
+
+
+def test_pointers_go_from_near_to_far_with_their_distances():
+    selection = bank_with(prompted=[0], recent=range(1, 5)).select(5, FORWARD)
+    assert frames_of(selection.pointers) == [0, 4, 3, 2, 1]
+    assert selection.distances.tolist() == [[5, 1, 2, 3, 4]]
+    assert selection.max_distance == 15
+
+
+def test_backward_looks_at_later_frames():
+    selection = bank_with(prompted=[10], recent=[9, 8, 7]).select(6, BACKWARD)
+    assert frames_of(selection.features) == [10, 9, 8, 7]
+    assert selection.steps.tolist() == [[0, 4, 5, 6]]
+    assert frames_of(selection.pointers) == [10, 7, 8, 9]
+    assert selection.distances.tolist() == [[4, 1, 2, 3]]
+
+
+def test_a_future_prompt_is_looked_at_but_its_pointer_is_not():
+    selection = bank_with(prompted=[0, 20], recent=[1, 2]).select(3, FORWARD)
+    assert frames_of(selection.features) == [0, 20, 1, 2]
+    assert frames_of(selection.pointers) == [0, 2, 1]
+
+
+def test_a_missing_frame_is_skipped_and_the_others_keep_their_places():
+    selection = bank_with(prompted=[0], recent=[2, 4]).select(5, FORWARD)
+    assert frames_of(selection.features) == [0, 2, 4]
+    assert selection.steps.tolist() == [[0, 4, 6]]
+
+
+def test_at_most_the_closest_prompts_and_the_others_count_as_recent():
+    bank = bank_with(prompted=[0, 7, 9, 30], max_prompted=2)
+    selection = bank.select(10, FORWARD)
+    assert sorted(frames_of(selection.features)[:2]) == [9, 30]
+    assert frames_of(selection.features)[2:] == [7]
+    assert frames_of(selection.pointers) == [9, 7, 0]
+
+
+def test_size_does_not_grow_with_the_movie():
+    bank = bank_with(prompted=[0])
+    sizes = []
+    for t in range(1, 200):
+        bank.add(t, memory(t), prompted=False)
+        with_features = [m for m in bank.recent.values() if m.features is not None]
+        sizes.append((len(bank), len(with_features)))
+    assert max(size for size, _ in sizes) == 16
+    assert max(size for _, size in sizes) == 6
+
+
+def test_bounded_bank_selects_what_an_unbounded_one_would():
+    bounded, unbounded = bank_with(prompted=[0]), bank_with(prompted=[0])
+    for t in range(1, 60):
+        a, b = bounded.select(t, FORWARD), unbounded.select(t, FORWARD)
+        assert frames_of(a.features) == frames_of(b.features)
+        assert frames_of(a.pointers) == frames_of(b.pointers)
+        bounded.add(t, memory(t), prompted=False)
+        unbounded.recent[t] = memory(t)
+
+
+def test_a_prompt_replaces_what_was_tracked_and_is_forgotten_whole():
+    bank = bank_with(prompted=[0], recent=[1, 2])
+    bank.add(2, memory(2), prompted=True)
+    assert sorted(bank.prompted) == [0, 2]
+    assert sorted(bank.recent) == [1]
+    bank.forget(2)
+    assert frames_of(bank.select(3).features) == [0, 1]
+
+
+def test_missing_tells_the_frames_to_rebuild():
+    bank = bank_with(prompted=[0], recent=[49, 50])
+    assert bank.missing(20, FORWARD) == [14, 15, 16, 17, 18, 19]
+    assert bank.missing(3, FORWARD) == [-3, -2, -1, 1, 2]
+    assert bank.missing(51, FORWARD) == [45, 46, 47, 48]
+
+
+def test_stacked_selections_keep_the_objects_apart():
+    first, second = bank_with(prompted=[0], recent=[1]).select(2), bank_with(prompted=[5], recent=[1]).select(2)
+    assert first.layout == bank_with(prompted=[0], recent=[1]).select(2).layout
+    stacked = stack_selections([first, first])
+    assert stacked.features[0].shape == (2, 2, 3, 3)
+    assert stacked.steps.tolist() == [[0, 6], [0, 6]]
+    assert first.layout != second.layout  # the second's prompt lies ahead, so it has one pointer fewer
+
+
+@pytest.mark.parametrize("direction", [FORWARD, BACKWARD])
+def test_the_first_step_away_from_a_prompt(direction):
+    selection = bank_with(prompted=[10]).select(10 + direction, direction)
+    assert frames_of(selection.features) == [10]
+    assert selection.distances.tolist() == [[1]]

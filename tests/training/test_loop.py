@@ -1,0 +1,70 @@
+"""A few steps of training: it runs, resumes exactly, and writes weights that load."""
+
+import csv
+
+import pytest
+import torch
+from sam2_torch.build import load
+from sam2_torch.config import CELL
+
+from napari_sam2.training.loop import learning_rate, positive_weight, train
+from napari_sam2.training.settings import TrainSettings
+
+SETTINGS = TrainSettings(
+    image_steps=2, clip_steps=2, images=1, objects=2, frames_per_step=3, window=96, warm_up=2, save_every=1
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
+    reports = list(train(SETTINGS, tmp_path / "whole"))
+    assert reports[-1].step == 4
+    assert reports[-1].stage == "clips"
+    rows = list(csv.DictReader((tmp_path / "whole" / "log.csv").read_text().splitlines()))
+    assert [int(r["step"]) for r in rows] == [4]
+
+    import napari_sam2.training.loop as loop
+
+    real, done = loop._step, []
+
+    def stops_after_two(*args):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return real(*args)
+
+    monkeypatch.setattr(loop, "_step", stops_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        list(train(SETTINGS, tmp_path / "parts"))
+    monkeypatch.setattr(loop, "_step", real)
+    list(train(SETTINGS, tmp_path / "parts"))
+    whole, parts = (load(tmp_path / name / "weights.safetensors") for name in ("whole", "parts"))
+    assert whole.config == CELL
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True))
+
+
+def test_the_rate_warms_up_and_falls_in_both_stages():
+    settings = TrainSettings()
+    rates = [learning_rate(settings, step) for step in range(settings.image_steps + settings.clip_steps)]
+    assert max(rates[: settings.image_steps]) == pytest.approx(settings.image_rate)
+    assert max(rates[settings.image_steps :]) == pytest.approx(settings.clip_rate)
+    assert rates[0] < 0.01 * settings.image_rate
+    assert rates[settings.image_steps - 1] < 0.03 * settings.image_rate
+    assert rates[-1] < 0.03 * settings.clip_rate
+    assert min(rates) > 0
+
+
+def test_positive_pixels_weigh_less_and_less():
+    settings = TrainSettings()
+    weights = [positive_weight(settings, step) for step in range(settings.image_steps)]
+    assert weights[0] == 30
+    assert weights[-1] == pytest.approx(2)
+    assert all(a >= b for a, b in zip(weights, weights[1:], strict=False))

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from sam2_torch.outputs import FrameFeatures
 from sam2_torch.windows import Window
 
-DEFAULT_BUDGET = 128 * 2**20
+DEFAULT_BUDGET = 64 * 2**20
 """Bytes: three whole frames of a SAM 2, or some hundred windows of the bundled model."""
 
 

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from safetensors.torch import save_file
+
 from sam2_torch.build import build, load
 from sam2_torch.checkpoint import recognize
 from sam2_torch.config import CELL, OFFICIAL, TINY

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from sam2_torch.memory_bank import BACKWARD, FORWARD, MemoryBank, MemoryRules, stack_selections
 from sam2_torch.outputs import FrameMemory
 

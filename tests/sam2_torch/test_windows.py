@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sam2_torch.config import CELL, TINY
 from sam2_torch.windows import Window, around, cut, cut_mask, paste, whole_frame
 

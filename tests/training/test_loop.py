@@ -1,14 +1,15 @@
 """A few steps of training: it runs, resumes exactly, and writes weights that load."""
 
 import csv
+from itertools import pairwise
 
 import pytest
 import torch
-from sam2_torch.build import load
-from sam2_torch.config import CELL
 
 from napari_sam2.training.loop import learning_rate, positive_weight, train
 from napari_sam2.training.settings import TrainSettings
+from sam2_torch.build import load
+from sam2_torch.config import CELL
 
 SETTINGS = TrainSettings(
     image_steps=2, clip_steps=2, images=1, objects=2, frames_per_step=3, window=96, warm_up=2, save_every=1
@@ -67,4 +68,4 @@ def test_positive_pixels_weigh_less_and_less():
     weights = [positive_weight(settings, step) for step in range(settings.image_steps)]
     assert weights[0] == 30
     assert weights[-1] == pytest.approx(2)
-    assert all(a >= b for a, b in zip(weights, weights[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(weights))

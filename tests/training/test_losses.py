@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from sam2_torch.outputs import MaskPrediction
 
 from napari_sam2.training.losses import balanced_cross_entropy, dice, intersection_over_union, prediction_loss
+from sam2_torch.outputs import MaskPrediction
 
 
 def prediction(logits, ious, score):

@@ -105,8 +105,8 @@ class Desk:
 
 
 @pytest.fixture
-def empty_desk(make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    """Yield a viewer on screen, without layers."""
+def bare_desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
+    """Yield a viewer on screen, without layers; the sessions are real ones."""
     if qtpy.API_NAME == "PySide6" and qtpy.PYSIDE_VERSION == "6.12.0" and sys.version_info < (3, 12):
         pytest.fail(
             "PySide6 6.12.0 drops a reference to None at each call before Python 3.12, and Python aborts after some "
@@ -115,13 +115,19 @@ def empty_desk(make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPa
     notification_manager.records.clear()
     viewer = make_napari_viewer(show=True)
     desk = Desk(viewer, qtbot)
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", desk.open_session)
     desk.settle()
     yield desk
     if desk.widget is not None:
         desk.widget.shut_down()
         qtbot.waitUntil(lambda: not desk.widget.runner.is_busy, timeout=10_000)
     desk.widget = None
+
+
+@pytest.fixture
+def empty_desk(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Return a viewer on screen, without layers; sessions are made without a model."""
+    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", bare_desk.open_session)
+    return bare_desk
 
 
 @pytest.fixture

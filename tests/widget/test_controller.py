@@ -222,6 +222,50 @@ def test_clicks_during_a_run_are_answered_after_it() -> None:
     bench.controller.close()
 
 
+@pytest.mark.parametrize("how", ["cancel", "error"])
+def test_clicks_during_a_run_that_does_not_end_well_are_answered_too(how: str) -> None:
+    broken = [False]
+
+    def fail(frame: int) -> None:
+        if broken[0]:
+            raise RuntimeError("no more")
+
+    bench = Bench(paused=True, before_frame=fail)
+    bench.click(0, 20, 30)
+    bench.runner.finish()
+    bench.controller.propagate(PropagationRequest("forward"))
+    bench.runner.step()
+    bench.click(6, 10, 10, object_id=2)
+    if how == "cancel":
+        bench.controller.cancel()
+    broken[0] = True
+    bench.runner.finish()
+    assert bench.frame(6)[10, 10] == 2 and bench.frame(6)[20, 30] == 0
+    assert bench.controller.state == "idle"
+    bench.controller.close()
+
+
+def test_painting_alone_can_be_propagated(bench: Bench) -> None:
+    labels = bench.viewer.layers["masks"]
+    labels.brush_size = 8
+    labels.paint((0, 5, 5), 3)
+    bench.controller.propagate(PropagationRequest("forward"))
+    assert bench.opened == 1
+    assert [int(bench.frame(frame)[5, 5]) for frame in range(8)] == [3] * 8
+
+
+def test_a_frame_that_cannot_be_written_stops_the_run_in_words(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.click(0, 20, 30)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("napari_sam2.layers.masks.write_frame", full)
+    bench.controller.propagate(PropagationRequest("forward"))
+    assert "No space left" in str(bench.errors[0])
+    assert bench.controller.state == "idle" and len(bench.errors) == 1
+
+
 def test_a_removed_mask_layer_stops_the_run_and_comes_back_with_the_next_click() -> None:
     bench = Bench(paused=True)
     bench.click(0, 20, 30)

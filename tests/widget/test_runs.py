@@ -84,12 +84,15 @@ def test_from_here_to_a_frame(desk: Desk, here: int, there: int, frames: range) 
 def test_cancel_leaves_what_is_done(desk: Desk) -> None:
     start(desk, pause=0.3, until=4)
     began = time.monotonic()
+    said: list[str] = []
+    desk.widget.controller.status.connect(said.append)
+    desk.widget.controller.state_changed.connect(said.append)
     desk.click(desk.widget.form.cancel)
     assert "Stopping" in desk.widget.form.status.text() and time.monotonic() - began < 0.2
     desk.wait_idle()
     done = filled(desk)
     assert 4 <= len(done) < 12 and done == list(range(len(done)))
-    assert "stay" in desk.widget.form.status.text()
+    assert "stay" in desk.widget.form.status.text(), said
     desk.click(desk.widget.form.propagate)
     desk.wait_idle()
     assert filled(desk) == list(range(12))
@@ -139,6 +142,7 @@ def test_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
     desk.viewer.layers.remove("masks")
     desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle")
     assert len(desk.notes()) == 1 and "was removed" in desk.notes()[0]
+    desk.press_key("M")
     desk.click_canvas(desk.viewer.layers["movie"], 50, 50)
     desk.wait_idle()
     assert len(filled(desk)) >= 4 and read_frame(desk.viewer.layers["masks"], 1)[20, 20] == 1

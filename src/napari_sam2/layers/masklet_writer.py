@@ -52,7 +52,7 @@ def create_labels_layer(
         # An empty frame takes no room.
         config={"write_empty_chunks": False},
     )
-    layer = Labels(store, name=name, **carried_over(image_layer))
+    layer = Labels(store, name=name, opacity=0.5, **carried_over(image_layer))
     weakref.finalize(layer, shutil.rmtree, folder, ignore_errors=True)
     return layer
 

@@ -85,8 +85,8 @@ def read_prompts(
     ignored = len(tyx) - len(prompts)
     if ignored and on_ignored is not None:
         on_ignored(
-            f"{ignored} {'point' if ignored == 1 else 'points'} of '{points_layer.name}' ignored: outside the movie, or "
-            "without an object ID of 1 or more. Move or delete what should not be there."
+            f"{ignored} {'point' if ignored == 1 else 'points'} of '{points_layer.name}' ignored: outside the movie, "
+            "or without an object ID of 1 or more. Move or delete what should not be there."
         )
     return prompts
 

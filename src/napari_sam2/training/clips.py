@@ -25,10 +25,13 @@ class Clips:
     masks : (B, O, T, H, W) bool
         Every object is present on the first frame; it may leave later. After a division a mother's mask is that of
         both daughters.
+    dense : (B, T, 4, H / 4, W / 4) float16
+        Of all cells, see `dense_targets`.
     """
 
     frames: NDArray[np.float32]
     masks: NDArray[np.bool_]
+    dense: NDArray[np.float16]
 
 
 def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, size: int) -> Clips:
@@ -45,7 +48,31 @@ def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, si
             continue
         chosen = rng.choice(ids, num_objects, replace=len(ids) < num_objects)
         masks = np.stack([np.isin(labels, families.get(int(i), (int(i),))) for i in chosen])
-        return Clips(np.ascontiguousarray(frames)[None], np.ascontiguousarray(masks)[None])
+        dense = np.stack([dense_targets(frame) for frame in labels])
+        return Clips(np.ascontiguousarray(frames)[None], np.ascontiguousarray(masks)[None], dense[None])
+
+
+def dense_targets(labels: NDArray[np.uint16]) -> NDArray[np.float16]:
+    """What each pixel of a label frame (H, W) says of its cell, at a quarter of the resolution: (4, H / 4, W / 4).
+
+    Whether it is cell, whether it is outline (touching cells have one between them), and the offset (y, x) to the
+    cell's centroid in cell diameters.
+    """
+    y, x = np.mgrid[: labels.shape[0], : labels.shape[1]].astype(np.float32)
+    flat = labels.ravel()
+    area = np.maximum(np.bincount(flat), 1)
+    diameter = 2 * np.sqrt(area / np.pi)
+    thin = labels[2::4, 2::4]
+    cell = thin > 0
+    offsets = [
+        (np.bincount(flat, c.ravel())[thin] / area[thin] - c[2::4, 2::4]) / diameter[thin] * cell for c in (y, x)
+    ]
+    edge = np.zeros(labels.shape, bool)
+    edge[1:] |= labels[1:] != labels[:-1]
+    edge[:, 1:] |= labels[:, 1:] != labels[:, :-1]
+    rows, columns = thin.shape
+    outline = edge.reshape(rows, 4, columns, 4).any((1, 3))
+    return np.stack([cell, outline, *offsets]).astype(np.float16)
 
 
 def _divides(movie: SyntheticMovie) -> bool:
@@ -101,7 +128,11 @@ def draw_batch(settings: TrainSettings, step: int) -> Clips:
     clips = [
         draw_clip(rng, num_frames=length, num_objects=settings.objects, size=settings.window) for _ in range(count)
     ]
-    return Clips(np.concatenate([c.frames for c in clips]), np.concatenate([c.masks for c in clips]))
+    return Clips(
+        np.concatenate([c.frames for c in clips]),
+        np.concatenate([c.masks for c in clips]),
+        np.concatenate([c.dense for c in clips]),
+    )
 
 
 def _produce(settings: TrainSettings, first: int, queue: "multiprocessing.Queue[Clips]") -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, first_prompts, to_numpy
 from napari_sam2.training.clips import Clips, batches
+from napari_sam2.training.dense import DenseHead, dense_loss
 from napari_sam2.training.losses import Loss, prediction_loss
 from napari_sam2.training.settings import TrainSettings
 from sam2_torch.config import CELL, SAM2Config
@@ -49,19 +51,20 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     model = SAM2(config).to(device).train()
+    head = DenseHead(config).to(device)
     if device == "cpu":
         model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(_groups(model, settings), lr=settings.image_rate, betas=(0.9, 0.98))
-    first = _resume(out / "state.pt", model, average, optimizer)
+    optimizer = torch.optim.AdamW(_groups(model, head, settings), lr=settings.image_rate, betas=(0.9, 0.98))
+    first = _resume(out / "state.pt", model, head, average, optimizer)
     total = settings.image_steps + settings.clip_steps
     sums, started = np.zeros(3), time.monotonic()
     for step, clips in zip(range(first, total), batches(settings, first), strict=True):
         rate = learning_rate(settings, step)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         with torch.autocast(device, torch.bfloat16):
-            loss, first_iou, iou = _step(model, clips, settings, step, device)
+            loss, first_iou, iou = _step(model, head, clips, settings, step, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
@@ -76,7 +79,7 @@ def train(
             yield report
             sums, started = np.zeros(3), time.monotonic()
         if (step + 1) % settings.save_every == 0 or step + 1 == total:
-            _save(out / "state.pt", step + 1, model, average, optimizer)
+            _save(out / "state.pt", step + 1, model, head, average, optimizer)
             export(average, out / "weights.safetensors")
 
 
@@ -103,7 +106,14 @@ def positive_weight(settings: TrainSettings, step: int) -> float:
     return float(30 * (2 / 30) ** max(0.0, (progress - 0.3) / 0.7))
 
 
-def _step(model: SAM2, clips: Clips, settings: TrainSettings, step: int, device: str) -> tuple[Tensor, float, float]:
+def dense_weight(settings: TrainSettings, step: int) -> float:
+    """Weight of the dense helper: it leads at first and hardly counts from the end of the first stage on."""
+    return settings.dense_weight * max(0.1, 1 - step / max(1, settings.image_steps))
+
+
+def _step(
+    model: SAM2, head: DenseHead, clips: Clips, settings: TrainSettings, step: int, device: str
+) -> tuple[Tensor, float, float]:
     """Loss of a batch, mean IoU on the first frames and over all frames."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step, 1])))
     num_clips, num_objects, num_frames = clips.masks.shape[:3]
@@ -113,8 +123,11 @@ def _step(model: SAM2, clips: Clips, settings: TrainSettings, step: int, device:
     weight = positive_weight(settings, step)
     bank = MemoryBank(MemoryRules.of(model.config))
     losses: list[Loss] = []
+    helper = torch.zeros((), device=device)
     for t in range(num_frames):
-        features = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device)).select(rows)
+        shared = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device))
+        helper = helper + dense_loss(head(shared), torch.from_numpy(clips.dense[:, t]).to(device).float())
+        features = shared.select(rows)
         if t == 0:
             found = _first_frame(model, features, masks[:, 0], truth[:, 0], settings, weight, rng, num_frames > 1)
         else:
@@ -124,6 +137,7 @@ def _step(model: SAM2, clips: Clips, settings: TrainSettings, step: int, device:
         if t + 1 < num_frames:
             bank.add(t, memorize(model, features, prediction, prompted=prompted), prompted=prompted)
     total = torch.stack([loss.total for loss in losses]).mean()
+    total = total + dense_weight(settings, step) * helper / num_frames
     return total, losses[0].iou.item(), float(np.mean([loss.iou.item() for loss in losses]))
 
 
@@ -191,11 +205,19 @@ def _to(tokens: PointTokens, device: torch.device) -> PointTokens:
     return PointTokens(tokens.xy.to(device), tokens.labels.to(device))
 
 
-def _groups(model: SAM2, settings: TrainSettings) -> list[dict[str, object]]:
-    """Weight decay for matrices and kernels only."""
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    return [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+def _groups(model: SAM2, head: DenseHead, settings: TrainSettings) -> list[dict[str, Any]]:
+    """Trunk and neck at the full rate, the heads at a part of it; weight decay for matrices and kernels only."""
+    encoder = list(model.image_encoder.parameters())
+    inside = {id(p) for p in encoder}
+    heads = [p for p in model.parameters() if id(p) not in inside] + list(head.parameters())
+    groups: list[dict[str, Any]] = []
+    for parameters, factor in ((encoder, 1.0), (heads, settings.head_rate)):
+        for decay, chosen in (
+            (settings.weight_decay, [p for p in parameters if p.ndim >= 2]),
+            (0.0, [p for p in parameters if p.ndim < 2]),
+        ):
+            groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
+    return groups
 
 
 @torch.no_grad()
@@ -204,17 +226,33 @@ def _blend(average: dict[str, Tensor], model: SAM2, decay: float) -> None:
     torch._foreach_lerp_(list(average.values()), [current[k] for k in average], 1 - decay)
 
 
-def _save(path: Path, step: int, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
-    state = {"step": step, "model": model.state_dict(), "average": average, "optimizer": optimizer.state_dict()}
+def _save(
+    path: Path,
+    step: int,
+    model: SAM2,
+    head: DenseHead,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    state = {
+        "step": step,
+        "model": model.state_dict(),
+        "head": head.state_dict(),
+        "average": average,
+        "optimizer": optimizer.state_dict(),
+    }
     torch.save(state, path.with_suffix(".tmp"))
     path.with_suffix(".tmp").replace(path)
 
 
-def _resume(path: Path, model: SAM2, average: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> int:
+def _resume(
+    path: Path, model: SAM2, head: DenseHead, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+) -> int:
     if not path.exists():
         return 0
     state = torch.load(path, map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])
+    head.load_state_dict(state["head"])
     optimizer.load_state_dict(state["optimizer"])
     for name, tensor in state["average"].items():
         average[name].copy_(tensor)

@@ -19,6 +19,10 @@ class TrainSettings:
         Side of a training window in pixels.
     image_rate, clip_rate
         Peak learning rates of the two stages; each warms up and falls off as a cosine.
+    head_rate
+        Factor on the learning rate of everything behind the trunk and neck.
+    dense_weight
+        Weight of the dense helper's loss, see `dense`; it falls to a tenth over the first stage.
     warm_up
         Steps of the linear warm-up of the first stage; the second takes a third of it.
     ema
@@ -35,13 +39,15 @@ class TrainSettings:
         Processes that render movies.
     """
 
-    image_steps: int = 3600
+    image_steps: int = 2600
     clip_steps: int = 1000
     images: int = 6
     objects: int = 4
     frames_per_step: int = 8
     window: int = 256
     image_rate: float = 1e-3
+    head_rate: float = 0.5
+    dense_weight: float = 1.0
     clip_rate: float = 4e-4
     warm_up: int = 150
     weight_decay: float = 0.05

@@ -128,3 +128,9 @@ def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:
     """Yield each frame on which the session has a mask."""
     for frame in sorted({frame for masklet in session.masklets.values() for frame in masklet}):
         yield FrameAnswer(frame, session.labels(frame), frozenset())
+
+
+def opening(open_session: Callable[[], SessionLike]) -> Iterator[FrameAnswer]:
+    """Open the session and yield nothing."""
+    open_session()
+    yield from ()

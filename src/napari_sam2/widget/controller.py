@@ -15,6 +15,7 @@ from napari_sam2.widget.answers import (
     PropagationRequest,
     SessionLike,
     answer_clicks,
+    opening,
     stored_frames,
     track_frames,
 )
@@ -126,7 +127,8 @@ class Controller:
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         self._request = None
-        self._tickets.clear()
+        if self.state == "segmenting":
+            self._tickets.clear()
         if self._job is not None:
             self._set_state("stopping")
             self.status.emit("Stopping after this frame ...")
@@ -192,7 +194,7 @@ class Controller:
             self._ensure_masks()
             self._start_clicks()
         elif self._request is not None and self.session is None:
-            self._start("segmenting", "Loading the model", self._open_only)
+            self._start("segmenting", "Loading the model", lambda: opening(self._opened))
         elif self._request is not None and self.session is not None:
             self._ensure_masks()
             self._start_propagation(self.session, self._request)
@@ -246,10 +248,6 @@ class Controller:
             self.session = session
         return session
 
-    def _open_only(self) -> Iterator[FrameAnswer]:
-        self._opened()
-        yield from ()
-
     def _start(self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer]], total: int = 0) -> None:
         def on_step(answer: FrameAnswer) -> None:
             if not self._closed:
@@ -301,9 +299,10 @@ class Controller:
         if self.session is not None:
             self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if len(masklet))
         if end.error is not None:
-            # Without this, a click that cannot be answered would be asked again for ever.
-            self._tickets.clear()
             self._request = None
+            if state == "segmenting":
+                # A click that cannot be answered would be asked again for ever.
+                self._tickets.clear()
             self.status.emit(f"Stopped after {self._done} of {total} frames." if total else "Stopped by an error.")
             self.failed.emit(end.error)
         elif end.canceled:

@@ -2,33 +2,25 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import napari
-from napari.layers import Image, Labels
+from napari.layers import Image
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.errors import MovieError
-from napari_sam2.layers import create_labels_layer, create_prompt_layer, movie_shape, open_layer_session
+from napari_sam2.layers import movie_shape, open_layer_session
 from napari_sam2.widget.answers import PropagationRequest, SessionLike
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY, ClickTool
+from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import FROM_FILE, HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
 from napari_sam2.widget.notices import Notices
+from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
-
-
-@dataclass(slots=True, eq=False)
-class _Movie:
-    """The session of one movie, and what clicks on its prompt layer say."""
-
-    controller: Controller
-    tool: ClickTool
 
 
 class TrackerWidget(QWidget):
@@ -49,8 +41,8 @@ class TrackerWidget(QWidget):
         self.viewer = viewer
         self.runner = WorkerRunner(self)
         self._notices = Notices(self)
-        self._movies: list[_Movie] = []
-        self._movie: _Movie | None = None
+        self._movies: list[OpenMovie] = []
+        self._movie: OpenMovie | None = None
         self._follower: Follower | None = None
         self._was_docked = False
         self.form = TrackerForm(self, image_choices=self._image_choices, model_names=list(MODEL_NAMES))
@@ -82,18 +74,18 @@ class TrackerWidget(QWidget):
             If the layer is no movie.
         """
         last_frame = movie_shape(image)[0] - 1
-        movie = next((movie for movie in self._movies if movie.controller.image == image), None)
-        self._show_movie(movie or self._start_movie(image))
-        self._ensure_prompt_layer()
+        movie = next((movie for movie in self._movies if movie.image == image), None)
+        movie = movie or self._start_movie(image)
+        movie.ensure_prompt_layer()
+        self._show_movie(movie)
         self.form.frame.setRange(0, last_frame)
         self.form.frame.setValue(last_frame)
 
     def new_object(self) -> None:
         """Let the next clicks be about an object that has none yet."""
         if self._movie is not None:
-            self._ensure_prompt_layer()
-            if self._movie.controller.prompts.has_object(self._movie.tool.object_id):
-                self._movie.tool.object_id = self._movie.controller.next_object_id
+            self._movie.new_object()
+            self._redraw()
 
     def toggle_polarity(self) -> None:
         """Change what a left click says."""
@@ -106,7 +98,7 @@ class TrackerWidget(QWidget):
         if self._movie is None:
             show_warning(HINT_NO_MOVIE)
             return
-        image = self._movie.controller.image
+        image = self._movie.image
         self._follower = Follower(self.viewer, image) if self.form.follow.isChecked() else None
         self._movie.controller.propagate(self._request(image))
 
@@ -119,10 +111,7 @@ class TrackerWidget(QWidget):
         """Make a layer for each object selected in the list, or else for those whose points are selected."""
         if self._movie is None:
             return
-        selected = self.form.selected_objects()
-        points = self._movie.controller.prompts.points
-        if not selected and points is not None:
-            selected = sorted({int(points.features["object_id"].iloc[index]) for index in points.selected_data})
+        selected = self.form.selected_objects() or self._movie.selected_objects()
         if selected:
             self._movie.controller.split(selected)
         else:
@@ -135,8 +124,7 @@ class TrackerWidget(QWidget):
             emitter.disconnect(slot)
         self._show_movie(None)
         for movie in self._movies:
-            movie.controller.close()
-            movie.tool.detach()
+            movie.close()
         self._movies.clear()
 
     def event(self, event: QEvent) -> bool:
@@ -172,53 +160,19 @@ class TrackerWidget(QWidget):
             (events.renamed, self._on_layer_renamed),
         ]
 
-    def _start_movie(self, image: Image) -> _Movie:
-        points = create_prompt_layer(image)
-        tool = ClickTool(points, on_refused=self._notices.note)
-        controller = Controller(
+    def _start_movie(self, image: Image) -> OpenMovie:
+        movie = OpenMovie(
+            self.viewer,
             image,
-            points,
             open_session=self._opener(image),
-            make_labels=partial(self._make_labels, image),
             runner=self.runner,
-            shown_frame=partial(shown_frame, self.viewer, image),
+            keys={NEW_OBJECT_KEY: self.new_object, POLARITY_KEY: self.toggle_polarity, PROPAGATE_KEY: self.propagate},
+            note=self._notices.note,
+            on_tool_changed=self._redraw,
         )
-        controller.note.connect(self._notices.note)
-        controller.failed.connect(self._notices.error)
-        movie = _Movie(controller, tool)
+        movie.controller.failed.connect(self._notices.error)
         self._movies.append(movie)
-        self._show_points(movie)
         return movie
-
-    def _show_points(self, movie: _Movie) -> None:
-        tool = movie.tool
-        tool.bind_keys(
-            {NEW_OBJECT_KEY: self.new_object, POLARITY_KEY: self.toggle_polarity, PROPAGATE_KEY: self.propagate}
-        )
-        tool.changed.connect(self._redraw)
-        self.viewer.add_layer(tool.points)
-        self.viewer.layers.selection.active = tool.points
-        tool.points.mode = "add"
-
-    def _ensure_prompt_layer(self) -> None:
-        movie = self._movie
-        if movie is not None and movie.controller.prompts.points is None:
-            object_id = movie.controller.next_object_id
-            points = create_prompt_layer(movie.controller.image)
-            movie.tool = ClickTool(points, on_refused=self._notices.note)
-            movie.tool.object_id = object_id
-            movie.controller.prompts.watch(points)
-            self._show_points(movie)
-            self._redraw()
-
-    def _make_labels(self, image: Image, name: str) -> Labels:
-        labels = create_labels_layer(image, name)
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(labels)
-        if active is not None:
-            # Clicks go on where they went.
-            self.viewer.layers.selection.active = active
-        return labels
 
     def _opener(self, image: Image) -> Callable[[], SessionLike]:
         return partial(open_layer_session, image, self._model, diameter=float(self._diameter) or None)
@@ -239,7 +193,7 @@ class TrackerWidget(QWidget):
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
 
-    def _show_movie(self, movie: _Movie | None) -> None:
+    def _show_movie(self, movie: OpenMovie | None) -> None:
         if self._movie is not None:
             for signal, slot in self._movie_signals(self._movie):
                 signal.disconnect(slot)
@@ -249,7 +203,7 @@ class TrackerWidget(QWidget):
                 signal.connect(slot)
         self._redraw()
 
-    def _movie_signals(self, movie: _Movie) -> list[tuple[Any, Callable[..., None]]]:
+    def _movie_signals(self, movie: OpenMovie) -> list[tuple[Any, Callable[..., None]]]:
         controller = movie.controller
         return [
             (controller.state_changed, self._redraw),
@@ -261,7 +215,7 @@ class TrackerWidget(QWidget):
 
     def _redraw(self, *_: object) -> None:
         form, movie = self.form, self._movie
-        form.show_image(movie.controller.image if movie is not None else None)
+        form.show_image(movie.image if movie is not None else None)
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
         form.show_state(movie.controller.state if movie is not None else "idle", has_session=movie is not None)
@@ -269,9 +223,7 @@ class TrackerWidget(QWidget):
         form.show_objects(movie.controller.object_ids if movie is not None else ())
         if movie is not None:
             form.object_id.setValue(movie.tool.object_id)
-            masks = movie.controller.masks
-            color = masks.main.layer.get_color(movie.tool.object_id) if masks is not None else None
-            form.show_object_color(color)
+            form.show_object_color(movie.color())
 
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is None:
@@ -298,7 +250,7 @@ class TrackerWidget(QWidget):
 
     def _reopen(self) -> None:
         if self._movie is not None:
-            self._movie.controller.reopen_with(self._opener(self._movie.controller.image))
+            self._movie.controller.reopen_with(self._opener(self._movie.image))
 
     def _on_object_id(self, object_id: int) -> None:
         if self._movie is not None:
@@ -319,18 +271,12 @@ class TrackerWidget(QWidget):
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value
         for movie in list(self._movies):
-            controller = movie.controller
-            if layer == controller.image:
-                controller.close()
-                movie.tool.detach()
-                self._movies.remove(movie)
-                if movie is self._movie:
-                    self._show_movie(None)
-                self._notices.note(f"The movie '{layer.name}' was removed, so its session has ended; its masks stay.")
-            elif layer == controller.prompts.points:
-                controller.prompts.unwatch()
-                movie.tool.detach()
-                self._notices.note("The prompts were removed; the masks stay. 'New object' makes a new prompt layer.")
-            elif isinstance(layer, Labels):
-                controller.labels_removed(layer)
+            if layer != movie.image:
+                movie.layer_removed(layer)
+                continue
+            movie.close()
+            self._movies.remove(movie)
+            if movie is self._movie:
+                self._show_movie(None)
+            self._notices.note(f"The movie '{layer.name}' was removed, so its session has ended; its masks stay.")
         self._redraw()

@@ -1,5 +1,6 @@
 """Running jobs in napari's worker threads."""
 
+import atexit
 import contextlib
 import logging
 import weakref
@@ -9,7 +10,7 @@ from threading import Event, Semaphore
 from typing import Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, QThreadPool
 from superqt.utils import GeneratorWorker
 
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
@@ -17,6 +18,7 @@ from napari_sam2.widget.jobs import Job, JobEnd, guarded
 _LOGGER = logging.getLogger(__name__)
 _AHEAD = 2
 _POLL_S = 0.05
+_EXIT_MS = 10_000
 
 
 class _Run:
@@ -113,6 +115,7 @@ class WorkerRunner(QObject):
             return
         job = self._waiting.popleft()
         run = self._run = self._alive["run"] = _Run(job)
+        _RUNS.add(run)
         # The worker class of superqt, not napari's: that one shows every warning of torch to the user.
         worker = create_worker(
             run.body,
@@ -130,9 +133,13 @@ class WorkerRunner(QObject):
         run = self._run
         if run is None:
             return
-        run.make_room()
-        run.advance_bar()
-        run.job.on_step(value)
+        try:
+            run.job.on_step(value)
+            # After that, because napari's bar lets Qt work off its events, among them perhaps the end of this job.
+            run.advance_bar()
+        finally:
+            # After that, so that these events are at most the one answer that is already there, and do not pile up.
+            run.make_room()
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         _LOGGER.warning("%s: %s", warning[1].__name__, warning[0])
@@ -147,3 +154,15 @@ class WorkerRunner(QObject):
 def _stop(run: _Run | None) -> None:
     if run is not None:
         run.stop()
+
+
+_RUNS: "weakref.WeakSet[_Run]" = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Python goes on to take Qt apart; a thread that reports to it afterwards crashes.
+    for run in tuple(_RUNS):
+        run.stop()
+    if _RUNS:
+        QThreadPool.globalInstance().waitForDone(_EXIT_MS)

@@ -1,0 +1,117 @@
+"""Tracking in three lines, and everything that may be handed to it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+import napari_sam2
+from napari_sam2.api import read_points
+from napari_sam2.errors import CheckpointError, MovieError, PromptError
+from napari_sam2.io.clicks import write_clicks
+from napari_sam2.io.tracks import read_tracks
+from napari_sam2.prompts import PointPrompt
+from napari_sam2.synthetic import render_movie
+from test_tracking_session import SPEC
+
+
+@pytest.fixture(scope="module")
+def model():
+    return napari_sam2.load_model("cell", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def movie():
+    return render_movie(SPEC).frames[:4]
+
+
+def test_three_lines_from_a_file(tmp_path, movie):
+    tifffile.imwrite(tmp_path / "movie.tif", movie, photometric="minisblack")
+    result = napari_sam2.track(tmp_path / "movie.tif", points=[(0, 62, 69)])
+    result.save(tmp_path / "out")
+    labels = tifffile.imread(tmp_path / "out" / "labels.tif")
+    assert labels.shape == movie.shape
+    assert labels.dtype == np.uint32
+    assert np.array_equal(labels, result.labels())
+    assert set(np.unique(labels)) == {0, 1}
+    rows = read_tracks(tmp_path / "out" / "tracks.csv")
+    assert [r.frame for r in rows] == list(result.masklets[1].frames)
+    assert rows[0].area == (labels[0] == 1).sum()
+
+
+def test_progress_counts_up(movie, model):
+    calls = []
+    napari_sam2.track(
+        movie, [(1, 62, 69)], model=model, progress=lambda r, done, total: calls.append((r.frame, done, total))
+    )
+    assert calls == [(1, 1, 4), (2, 2, 4), (3, 3, 4), (0, 4, 4)]
+
+
+def test_every_form_of_points_is_the_same_clicks(tmp_path):
+    expected = [PointPrompt(0, 1, 5.0, 6.0), PointPrompt(2, 2, 7.0, 8.0)]
+    write_clicks(tmp_path / "clicks.csv", expected)
+    rows = [(0, 5, 6), (2.2, 7, 8)]
+    table = pd.DataFrame({"object_id": [1, 2], "polarity": pd.Categorical(["positive", "positive"])})
+    for given in (
+        rows,
+        np.array(rows),
+        expected,
+        tmp_path / "clicks.csv",
+        SimpleNamespace(data=np.array(rows), features=table),
+    ):
+        assert read_points(given) == expected
+
+
+def test_a_layer_without_our_features_gives_one_object_a_point():
+    layer = SimpleNamespace(data=np.array([(0, 5, 6), (0, 7, 8)]), features=pd.DataFrame(index=range(2)))
+    assert [p.object_id for p in read_points(layer)] == [1, 2]
+
+
+def test_negative_points_of_a_layer():
+    table = pd.DataFrame({"object_id": [4, 4], "polarity": ["positive", "negative"]})
+    layer = SimpleNamespace(data=np.array([(0, 5, 6), (0, 7, 8)]), features=table)
+    assert [(p.object_id, p.positive) for p in read_points(layer)] == [(4, True), (4, False)]
+
+
+@pytest.mark.parametrize("layout", ["rgb", "uint16", "float"])
+def test_kinds_of_movies(layout, movie, model):
+    if layout == "rgb":
+        movie = np.repeat(movie[..., None], 3, axis=-1)
+    elif layout == "uint16":
+        movie = movie.astype(np.uint16) * 13 + 400
+    else:
+        movie = movie / 255.0
+    result = napari_sam2.track(movie, [(0, 62, 69)], model=model)
+    assert 300 < result.masklets[1][0].area < 1500
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"movie": "nowhere.tif"}, MovieError, "nowhere.tif"),
+        ({"movie": np.zeros((20, 20))}, MovieError, "no time axis"),
+        ({"movie": np.zeros((2, 3, 20, 20))}, MovieError, "choose one plane or channel"),
+        ({"movie": np.full((2, 160, 180), 7)}, MovieError, "nothing to segment"),
+        ({"movie": np.full((2, 160, 180), np.nan)}, MovieError, "nothing to segment"),
+        ({"points": [(0, 500, 3)]}, PromptError, "outside the image"),
+        ({"points": [(9, 5, 3)]}, PromptError, "frames 0 to 3"),
+        ({"points": [(5, 3)]}, PromptError, r"expected rows of \(t, y, x\)"),
+        ({"points": []}, PromptError, "Nothing to follow"),
+        ({"points": [PointPrompt(0, 1, 5, 5, positive=False)]}, PromptError, "object 1"),
+        ({"model": "sam3"}, CheckpointError, "There is no model 'sam3'"),
+        ({"model": "none.pt"}, CheckpointError, "No weights file at"),
+    ],
+)
+def test_bad_input_gets_a_clear_error(change, error, message, movie, model):
+    arguments = {"movie": movie, "points": [(0, 62, 69)], "model": model} | change
+    with pytest.raises(error, match=message):
+        napari_sam2.track(arguments.pop("movie"), **arguments)
+
+
+def test_one_flat_frame_does_not_stop_the_movie(movie, model):
+    movie = movie.astype(np.float32)
+    movie[2] = np.nan
+    result = napari_sam2.track(movie, [(0, 62, 69)], model=model)
+    assert 0 in result.masklets[1]

@@ -1,0 +1,70 @@
+"""The command line, as a user calls it."""
+
+import csv
+
+import numpy as np
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_sam2.cli import app
+from napari_sam2.synthetic import render_movie
+from test_tracking_session import SPEC
+
+CLICKS = "object_id,frame,y,x,positive\n5,0,62,69,1\n5,0,40,69,0\n9,1,125,5,1\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    tifffile.imwrite(tmp_path / "movie.tif", render_movie(SPEC).frames[:3], photometric="minisblack")
+    (tmp_path / "clicks.csv").write_text(CLICKS)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def test_track_writes_labels_and_tracks(files):
+    done = run("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out")
+    assert done.exit_code == 0, done.output
+    labels = tifffile.imread(files / "out" / "labels.tif")
+    assert labels.shape == (3, 160, 180)
+    assert labels.dtype == np.uint32
+    assert set(np.unique(labels)) <= {0, 5, 9}
+    with tifffile.TiffFile(files / "out" / "labels.tif") as tif:
+        assert len(tif.pages) == 3
+    rows = list(csv.DictReader((files / "out" / "tracks.csv").read_text().splitlines()))
+    assert list(rows[0]) == ["object_id", "frame", "y", "x", "area", "score", "predicted_iou"]
+    first = next(r for r in rows if (r["object_id"], r["frame"]) == ("5", "0"))
+    assert int(first["area"]) == (labels[0] == 5).sum()
+    assert abs(float(first["y"]) - 62) < 10
+
+
+@pytest.mark.parametrize(
+    ("movie", "points", "message"),
+    [
+        ("none.tif", "clicks.csv", "none.tif"),
+        ("movie.tif", "none.csv", "none.csv"),
+        ("movie.tif", "bad.csv", "bad.csv"),
+        ("clicks.csv", "clicks.csv", "clicks.csv"),
+    ],
+)
+def test_errors_are_one_clear_line(files, movie, points, message):
+    (files / "bad.csv").write_text("object_id,frame,y,x,positive\n1,zero,3,4,1\n")
+    done = run("track", files / movie, "--points", files / points, "--out", files / "out")
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert message in done.output
+    assert "Traceback" not in done.output
+    assert not (files / "out").exists()
+
+
+def test_sample_writes_movie_and_truth(tmp_path):
+    assert run("sample", tmp_path / "cells.tif").exit_code == 0
+    assert tifffile.imread(tmp_path / "cells.tif").shape == tifffile.imread(tmp_path / "cells_labels.tif").shape
+
+
+def test_help_names_every_command():
+    output = run("--help").output
+    assert all(name in output for name in ("track", "demo", "gui", "train", "sample"))

@@ -1,0 +1,101 @@
+"""Start and end: what importing costs, and what happens when the viewer goes while a run goes on."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+
+
+def run(code: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(code), str(TESTS)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def test_importing_the_widget_imports_no_torch() -> None:
+    done = run(
+        """
+        import sys
+        import napari_sam2.widget, napari_sam2.layers, napari_sam2.layers.samples, napari_sam2.models
+        assert "torch" not in sys.modules
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_layers_import_no_qt() -> None:
+    done = run(
+        """
+        import sys
+        import napari_sam2.layers, napari_sam2.layers.samples
+        assert not {"qtpy", "PySide6", "PyQt6"} & set(sys.modules), sorted(sys.modules)
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+START = """
+    import sys, time
+    sys.path.insert(0, sys.argv[1])
+    import napari, numpy as np
+    from qtpy.QtCore import QTimer
+    from qtpy.QtWidgets import QApplication
+    from napari.utils.notifications import notification_manager
+    from napari_sam2.widget import tracker_widget
+    from widget.fakes import FakeSession, wait
+
+    tracker_widget.open_layer_session = lambda *a, **k: FakeSession((200, 64, 64), before_frame=wait(0.05))
+    viewer = napari.Viewer(show=True)
+    viewer.add_image(np.zeros((200, 64, 64), np.uint8), name="movie")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Track cells (SAM 2)")
+    viewer.layers["point_prompts"].add([0, 20, 20])
+    written = []
+    widget.controller.frame_written.connect(written.append)
+
+    def start():
+        written.clear()
+        widget.propagate()
+        QTimer.singleShot(0, check)
+
+    def check():
+        if len(written) < 5:
+            QTimer.singleShot(10, check)
+        else:
+            print("closing", flush=True)
+            end()
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "viewer.close()",
+        "viewer.window._qt_window.close()",
+        "(viewer.window.remove_dock_widget(widget), QTimer.singleShot(300, viewer.close))",
+        "(napari.Viewer(show=True), viewer.window._qt_window.close(), QTimer.singleShot(300, QApplication.quit))",
+        "sys.exit(0)",
+    ],
+)
+def test_closing_during_a_run_ends_the_process_in_good_order(end: str) -> None:
+    done = run(
+        START
+        + f"""
+    def end():
+        {end}
+
+    QTimer.singleShot(500, start)
+    began = time.monotonic()
+    napari.run()
+    print("closed", flush=True)
+    """
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "closing" in done.stdout
+    assert "already deleted" not in done.stderr and "Traceback" not in done.stderr, done.stderr

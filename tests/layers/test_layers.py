@@ -159,6 +159,10 @@ def test_merging_keeps_objects_that_the_session_does_not_speak_of() -> None:
     new = np.array([[0, 2, 0, 0]], np.uint32)
     np.testing.assert_array_equal(merge_labels(present, new, ()), [[1, 2, 0, 3]])
     np.testing.assert_array_equal(merge_labels(present, new, (3,)), [[1, 2, 0, 0]])
+    np.testing.assert_array_equal(merge_labels(present, new, (3, 700)), [[1, 2, 0, 0]])
+    high = 4_000_000_000
+    present, new = np.array([[high, high, 2, 3]], np.uint32), np.array([[0, 5, 0, 0]], np.uint32)
+    np.testing.assert_array_equal(merge_labels(present, new, (3,)), [[high, 5, 2, 0]])
 
 
 def shown(labels_name: str = "masks") -> tuple[ViewerModel, MaskLayers]:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 from napari.utils.progress import progress
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import read_frame
@@ -230,15 +232,17 @@ def test_objects_selected_in_the_list_get_their_own_layers(desk: Desk) -> None:
 def test_closing_the_dock_stops_the_run_and_frees_the_layers(desk: Desk) -> None:
     start(desk)
     labels, points = desk.viewer.layers["masks"], desk.viewer.layers["point_prompts"]
-    runner = desk.widget.runner
-    desk.viewer.window.remove_dock_widget(desk.widget)
-    desk.qtbot.waitUntil(lambda: not runner.is_busy)
+    closed = desk.widget
+    desk.viewer.window.remove_dock_widget(closed)
+    desk.qtbot.waitUntil(lambda: not closed.runner.is_busy)
     assert labels.editable and not points.keymap
     points.add([0, 50, 50])
     desk.settle()
     assert len(desk.sessions) == 1 and not desk.notes()
     desk.dock()
     assert desk.widget.controller is not None
+    closed.deleteLater()
+    QApplication.sendPostedEvents(closed, QEvent.Type.DeferredDelete)
 
 
 def test_another_model_or_diameter_opens_another_session(desk: Desk) -> None:

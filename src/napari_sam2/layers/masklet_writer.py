@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_sam2.layers.transforms import carried_over, movie_shape
+
+_LARGEST_TABLE = 1 << 24
 
 
 def create_labels_layer(
@@ -86,7 +88,7 @@ def reset_undo(labels_layer: Labels) -> None:
     labels_layer.mode = mode
 
 
-def merge_labels(present: NDArray[np.uint32], new: NDArray[np.uint32], replaced: Iterable[int]) -> NDArray[np.uint32]:
+def merge_labels(present: NDArray[np.uint32], new: NDArray[np.uint32], replaced: Collection[int]) -> NDArray[np.uint32]:
     """Lay new labels over those present, both (Y, X), and keep every object that the new ones do not speak of.
 
     Parameters
@@ -98,12 +100,12 @@ def merge_labels(present: NDArray[np.uint32], new: NDArray[np.uint32], replaced:
     replaced
         IDs whose present pixels go, even if `new` has none of them: an object that left, a click taken back.
     """
-    if not present.any():
-        return new
-    ids = np.unique(present)
-    gone = np.union1d(np.fromiter(replaced, dtype=np.uint32), np.unique(new))
-    kept = np.setdiff1d(ids, gone)
-    if not kept[kept > 0].size:
-        return new
-    keep = (new == 0) & np.isin(present, kept)
-    return np.where(keep, present, new)
+    # A table of all IDs is ten times as fast as sorting the pixels of a large frame, unless IDs go into billions.
+    size = 1 + max(int(present.max(initial=0)), int(new.max(initial=0)), *replaced, 0)
+    if size > _LARGEST_TABLE:
+        gone = np.union1d(np.fromiter(replaced, dtype=np.uint32), np.unique(new))
+        return np.where((new == 0) & ~np.isin(present, gone), present, new)
+    kept = np.ones(size, dtype=bool)
+    kept[[0, *replaced]] = False
+    kept[new.reshape(-1)] = False
+    return np.where((new == 0) & kept[present], present, new)

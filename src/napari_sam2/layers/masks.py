@@ -1,6 +1,6 @@
 """The Labels layers of one session: all objects in one layer, and some of them in layers of their own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 from napari.layers import Labels
@@ -22,7 +22,7 @@ class MaskLayer:
         self._unlocked: tuple[bool, str, str] | None = None
 
     def write(
-        self, frame: int, labels: NDArray[np.uint32], replaced: Iterable[int], *, shown: bool
+        self, frame: int, labels: NDArray[np.uint32], replaced: Collection[int], *, shown: bool
     ) -> NDArray[np.uint32]:
         """Write (Y, X) labels of the session into a frame, and return what the frame holds then."""
         present = read_frame(self.layer, frame)
@@ -79,7 +79,7 @@ class MaskLayers:
                 del self.single[object_id]
                 single.edits.disconnect()
 
-    def write(self, frame: int, labels: NDArray[np.uint32], replaced: Iterable[int], *, shown: bool = True) -> None:
+    def write(self, frame: int, labels: NDArray[np.uint32], replaced: Collection[int], *, shown: bool = True) -> None:
         """Write the (Y, X) labels of the session into a frame.
 
         Objects that are neither in them nor in `replaced` stay, and so do pixels painted by hand.

@@ -120,7 +120,7 @@ def _place(
 def draw_batch(settings: TrainSettings, step: int) -> Clips:
     """The batch of a step; depends on the settings' seed and the step alone."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step])))
-    if step < settings.image_steps:
+    if settings.stage(step).name != "clips":
         count, length = settings.images, 1
     else:
         length = int(rng.choice(CLIP_LENGTHS))
@@ -136,7 +136,7 @@ def draw_batch(settings: TrainSettings, step: int) -> Clips:
 
 
 def _produce(settings: TrainSettings, first: int, queue: "multiprocessing.Queue[Clips]") -> None:
-    for step in range(first, settings.image_steps + settings.clip_steps, settings.workers):
+    for step in range(first, settings.steps, settings.workers):
         queue.put(draw_batch(settings, step))
 
 
@@ -151,7 +151,7 @@ def batches(settings: TrainSettings, first: int) -> Iterator[Clips]:
     for worker in workers:
         worker.start()
     try:
-        for step in range(first, settings.image_steps + settings.clip_steps):
+        for step in range(first, settings.steps):
             i = (step - first) % settings.workers
             yield _take(queues[i], workers[i])
     finally:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, first_prompts, to_numpy
 from napari_sam2.training.clips import Clips, batches
-from napari_sam2.training.dense import DenseHead, dense_loss
+from napari_sam2.training.dense import DenseHeads, dense_loss
 from napari_sam2.training.losses import Loss, prediction_loss
 from napari_sam2.training.settings import TrainSettings
 from sam2_torch.config import CELL, SAM2Config
@@ -51,13 +51,13 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     model = SAM2(config).to(device).train()
-    head = DenseHead(config).to(device)
+    head = DenseHeads(config).to(device)
     if device == "cpu":
         model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(_groups(model, head, settings), lr=settings.image_rate, betas=(0.9, 0.98))
     first = _resume(out / "state.pt", model, head, average, optimizer)
-    total = settings.image_steps + settings.clip_steps
+    total = settings.steps
     sums, started = np.zeros(3), time.monotonic()
     for step, clips in zip(range(first, total), batches(settings, first), strict=True):
         rate = learning_rate(settings, step)
@@ -73,8 +73,9 @@ def train(
         sums += (loss.item(), first_iou, iou)
         if (step + 1) % 50 == 0 or step + 1 == total:
             done = (step % 50) + 1
-            stage = "images" if step < settings.image_steps else "clips"
-            report = StepReport(step + 1, stage, *_means(sums, done), rate, (time.monotonic() - started) / done)
+            report = StepReport(
+                step + 1, settings.stage(step).name, *_means(sums, done), rate, (time.monotonic() - started) / done
+            )
             _log(out / "log.csv", report)
             yield report
             sums, started = np.zeros(3), time.monotonic()
@@ -89,30 +90,24 @@ def _means(sums: np.ndarray, count: int) -> tuple[float, float, float]:
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Linear warm-up and cosine decay to a fiftieth, in each of the two stages."""
-    in_clips = step >= settings.image_steps
-    peak = settings.clip_rate if in_clips else settings.image_rate
-    length = settings.clip_steps if in_clips else settings.image_steps
-    warm_up = settings.warm_up // 3 if in_clips else settings.warm_up
-    at = step - settings.image_steps * in_clips
-    if at < warm_up:
-        return peak * (at + 1) / warm_up
-    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (at - warm_up) / max(1, length - warm_up))))
+    """Linear warm-up and cosine decay to a fiftieth, in each of the stages."""
+    stage = settings.stage(step)
+    at = step - stage.first
+    if at < stage.warm_up:
+        return stage.rate * (at + 1) / stage.warm_up
+    left = (at - stage.warm_up) / max(1, stage.steps - stage.warm_up)
+    return stage.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * left)))
 
 
 def positive_weight(settings: TrainSettings, step: int) -> float:
     """The most a positive pixel may weigh: 30 while the model learns to find objects, then less, for true sizes."""
-    progress = min(1.0, step / max(1, 0.5 * settings.image_steps))
+    images = settings.stages[1]
+    progress = min(1.0, max(0.0, 2 * images.progress(step)))
     return float(30 * (2 / 30) ** max(0.0, (progress - 0.3) / 0.7))
 
 
-def dense_weight(settings: TrainSettings, step: int) -> float:
-    """Weight of the dense helper: it leads at first and hardly counts from the end of the first stage on."""
-    return settings.dense_weight * max(0.1, 1 - step / max(1, settings.image_steps))
-
-
 def _step(
-    model: SAM2, head: DenseHead, clips: Clips, settings: TrainSettings, step: int, device: str
+    model: SAM2, head: DenseHeads, clips: Clips, settings: TrainSettings, step: int, device: str
 ) -> tuple[Tensor, float, float]:
     """Loss of a batch, mean IoU on the first frames and over all frames."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step, 1])))
@@ -124,9 +119,12 @@ def _step(
     bank = MemoryBank(MemoryRules.of(model.config))
     losses: list[Loss] = []
     helper = torch.zeros((), device=device)
+    dense_only = settings.stage(step).name == "dense"
     for t in range(num_frames):
         shared = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device))
         helper = helper + dense_loss(head(shared), torch.from_numpy(clips.dense[:, t]).to(device).float())
+        if dense_only:
+            continue
         features = shared.select(rows)
         if t == 0:
             found = _first_frame(model, features, masks[:, 0], truth[:, 0], settings, weight, rng, num_frames > 1)
@@ -136,8 +134,9 @@ def _step(
         losses += new
         if t + 1 < num_frames:
             bank.add(t, memorize(model, features, prediction, prompted=prompted), prompted=prompted)
-    total = torch.stack([loss.total for loss in losses]).mean()
-    total = total + dense_weight(settings, step) * helper / num_frames
+    if dense_only:
+        return helper / num_frames, 0.0, 0.0
+    total = torch.stack([loss.total for loss in losses]).mean() + settings.dense_weight * helper / num_frames
     return total, losses[0].iou.item(), float(np.mean([loss.iou.item() for loss in losses]))
 
 
@@ -205,7 +204,7 @@ def _to(tokens: PointTokens, device: torch.device) -> PointTokens:
     return PointTokens(tokens.xy.to(device), tokens.labels.to(device))
 
 
-def _groups(model: SAM2, head: DenseHead, settings: TrainSettings) -> list[dict[str, Any]]:
+def _groups(model: SAM2, head: DenseHeads, settings: TrainSettings) -> list[dict[str, Any]]:
     """Trunk and neck at the full rate, the heads at a part of it; weight decay for matrices and kernels only."""
     encoder = list(model.image_encoder.parameters())
     inside = {id(p) for p in encoder}
@@ -230,7 +229,7 @@ def _save(
     path: Path,
     step: int,
     model: SAM2,
-    head: DenseHead,
+    head: DenseHeads,
     average: dict[str, Tensor],
     optimizer: torch.optim.Optimizer,
 ) -> None:
@@ -246,7 +245,7 @@ def _save(
 
 
 def _resume(
-    path: Path, model: SAM2, head: DenseHead, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
+    path: Path, model: SAM2, head: DenseHeads, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
 ) -> int:
     if not path.exists():
         return 0

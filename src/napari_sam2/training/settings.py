@@ -1,6 +1,24 @@
 """Everything a training run is determined by."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+StageName = Literal["dense", "images", "clips"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a run: `steps` optimizer steps from step `first` on, with a peak learning rate of `rate`."""
+
+    name: StageName
+    first: int
+    steps: int
+    rate: float
+    warm_up: int
+
+    def progress(self, step: int) -> float:
+        """0 at the first step of the stage, 1 at its end."""
+        return (step - self.first) / max(1, self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,26 +27,25 @@ class TrainSettings:
 
     Attributes
     ----------
-    image_steps, clip_steps
-        Optimizer steps on single images, then on clips.
+    dense_steps, image_steps, clip_steps
+        Optimizer steps in which the trunk alone learns what a cell is (see `dense`), then on objects clicked in single
+        images, then on clips.
     images, objects
-        Images in a step of the first stage, and objects clicked in each image or clip.
+        Images in a step of the first two stages, and objects clicked in each image or clip.
     frames_per_step
-        Frames in a step of the second stage: clips of 3, 4, 5 or 8 frames, as many as fit.
+        Frames in a step of the last stage: clips of 3, 4, 5 or 8 frames, as many as fit.
     window
         Side of a training window in pixels.
-    image_rate, clip_rate
-        Peak learning rates of the two stages; each warms up and falls off as a cosine.
+    dense_rate, image_rate, clip_rate
+        Peak learning rates of the stages; each warms up and falls off as a cosine.
     head_rate
         Factor on the learning rate of everything behind the trunk and neck.
     dense_weight
-        Weight of the dense helper's loss, see `dense`; it falls to a tenth over the first stage.
-    warm_up
-        Steps of the linear warm-up of the first stage; the second takes a third of it.
-    ema
-        Decay of the running average of the weights, which is what is kept.
+        Weight of the dense helper's loss while objects are learnt.
     weight_decay, clip_norm
         Of AdamW, for matrices and kernels only; norm to which gradients are clipped.
+    ema
+        Decay of the running average of the weights, which is what is kept.
     correction_share
         Share of image steps in which a corrective click follows the first prompt.
     save_every
@@ -39,21 +56,41 @@ class TrainSettings:
         Processes that render movies.
     """
 
-    image_steps: int = 2600
-    clip_steps: int = 1000
+    dense_steps: int = 1200
+    image_steps: int = 1800
+    clip_steps: int = 700
     images: int = 6
     objects: int = 4
     frames_per_step: int = 8
     window: int = 256
+    dense_rate: float = 1.5e-3
     image_rate: float = 1e-3
-    head_rate: float = 0.5
-    dense_weight: float = 1.0
     clip_rate: float = 4e-4
-    warm_up: int = 150
+    head_rate: float = 0.5
+    dense_weight: float = 0.3
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    ema: float = 0.998
+    ema: float = 0.995
     correction_share: float = 0.4
     save_every: int = 250
     seed: int = 20_000
     workers: int = 1
+
+    @property
+    def stages(self) -> tuple[Stage, Stage, Stage]:
+        """The stages in order."""
+        second = self.dense_steps + self.image_steps
+        return (
+            Stage("dense", 0, self.dense_steps, self.dense_rate, 100),
+            Stage("images", self.dense_steps, self.image_steps, self.image_rate, 100),
+            Stage("clips", second, self.clip_steps, self.clip_rate, 50),
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages."""
+        return self.dense_steps + self.image_steps + self.clip_steps
+
+    def stage(self, step: int) -> Stage:
+        """The stage that a step belongs to."""
+        return next(s for s in reversed(self.stages) if step >= s.first)

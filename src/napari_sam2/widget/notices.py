@@ -1,5 +1,8 @@
 """Telling the user, in napari's notifications."""
 
+import sys
+
+import qtpy
 from napari.utils.notifications import notification_manager, show_error, show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QWidget
@@ -27,3 +30,11 @@ class Notices:
             show_error(str(error))
         else:
             notification_manager.receive_error(type(error), error, error.__traceback__)
+
+    def warn_of_crashes(self) -> None:
+        """Tell those who have it that their Qt ends Python after a while: better now than in the middle of work."""
+        if qtpy.API_NAME == "PySide6" and qtpy.PYSIDE_VERSION == "6.12.0" and sys.version_info < (3, 12):
+            # It drops a reference to None at each call, and before Python 3.12 those run out.
+            self.note(
+                "PySide6 6.12.0 crashes with Python 3.11 after some minutes: pip install 'PySide6<6.12', restart."
+            )

@@ -52,6 +52,7 @@ class TrackerWidget(QWidget):
         layout.addWidget(self.form)
         self._connect()
         self._redraw()
+        self._notices.warn_of_crashes()
         active = unwrapped(viewer.layers.selection.active)
         self._open_only_choice([active] if isinstance(active, Image) else self._image_choices())
 

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from napari_sam2.training.clicks import BOX, CLICK, corrective_clicks, first_prompts, inside_click
-from napari_sam2.training.clips import MIN_AREA, batches, draw_batch, draw_clip
+from napari_sam2.training.clips import MIN_AREA, batches, dense_targets, draw_batch, draw_clip
 from napari_sam2.training.settings import TrainSettings
 
-SMALL = TrainSettings(image_steps=2, clip_steps=2, images=2, objects=2, window=96, frames_per_step=8, workers=2)
+SMALL = TrainSettings(
+    dense_steps=1, image_steps=2, clip_steps=2, images=2, objects=2, window=96, frames_per_step=8, workers=2
+)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -27,7 +29,7 @@ def test_a_batch_depends_on_seed_and_step_alone():
     assert np.array_equal(a.masks, b.masks)
     assert not np.array_equal(a.frames, c.frames)
     assert a.frames.shape[:2] == (2, 1)
-    assert draw_batch(SMALL, 2).frames.shape[1] > 1
+    assert draw_batch(SMALL, 3).frames.shape[1] > 1
 
 
 def test_workers_deliver_the_batches_in_order():
@@ -67,3 +69,20 @@ def test_corrections_are_positive_where_something_is_missing_and_negative_where_
     assert tokens.xy[1, 0, 1] >= 30
     more = corrective_clicks(predicted, truth, np.random.default_rng(1), tokens)
     assert more.labels.tolist() == [[1, 1], [0, 0]]
+
+
+def test_dense_targets_of_two_touching_cells():
+    labels = np.zeros((64, 64), np.uint16)
+    labels[16:32, 8:24] = 5
+    labels[16:32, 24:40] = 9
+    cell, outline, dy, dx = dense_targets(labels).astype(float)
+    assert cell.sum() == 4 * 8
+    assert outline[4:8, 6].all(), "touching cells have an outline between them"
+    assert not outline[5:7, 3:5].any()
+    diameter = 2 * np.sqrt(256 / np.pi)
+    y, x = np.mgrid[2:64:4, 2:64:4]
+    for columns, center in ((slice(2, 6), 15.5), (slice(6, 10), 31.5)):
+        part = (slice(4, 8), columns)
+        assert np.allclose(y[part] + dy[part] * diameter, 23.5, atol=0.05)
+        assert np.allclose(x[part] + dx[part] * diameter, center, atol=0.05)
+    assert not dy[0].any()

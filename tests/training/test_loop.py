@@ -12,7 +12,7 @@ from sam2_torch.build import load
 from sam2_torch.config import CELL
 
 SETTINGS = TrainSettings(
-    image_steps=2, clip_steps=2, images=1, objects=2, frames_per_step=3, window=96, warm_up=2, save_every=1
+    dense_steps=1, image_steps=1, clip_steps=2, images=1, objects=2, frames_per_step=3, window=96, save_every=1
 )
 
 
@@ -52,20 +52,22 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True))
 
 
-def test_the_rate_warms_up_and_falls_in_both_stages():
+def test_the_rate_warms_up_and_falls_in_every_stage():
     settings = TrainSettings()
-    rates = [learning_rate(settings, step) for step in range(settings.image_steps + settings.clip_steps)]
-    assert max(rates[: settings.image_steps]) == pytest.approx(settings.image_rate)
-    assert max(rates[settings.image_steps :]) == pytest.approx(settings.clip_rate)
-    assert rates[0] < 0.01 * settings.image_rate
-    assert rates[settings.image_steps - 1] < 0.03 * settings.image_rate
-    assert rates[-1] < 0.03 * settings.clip_rate
+    rates = [learning_rate(settings, step) for step in range(settings.steps)]
+    for stage, peak in zip(
+        settings.stages, (settings.dense_rate, settings.image_rate, settings.clip_rate), strict=True
+    ):
+        of_stage = rates[stage.first : stage.first + stage.steps]
+        assert max(of_stage) == pytest.approx(peak)
+        assert of_stage[0] <= 0.02 * peak
+        assert of_stage[-1] < 0.03 * peak
     assert min(rates) > 0
 
 
 def test_positive_pixels_weigh_less_and_less():
     settings = TrainSettings()
-    weights = [positive_weight(settings, step) for step in range(settings.image_steps)]
+    weights = [positive_weight(settings, step) for step in range(settings.steps)]
     assert weights[0] == 30
     assert weights[-1] == pytest.approx(2)
     assert all(a >= b for a, b in pairwise(weights))

@@ -1,10 +1,10 @@
 """The budget of the feature cache."""
 
 import torch
-from sam2_torch.outputs import FrameFeatures
-from sam2_torch.windows import Window
 
 from napari_sam2.feature_cache import FeatureCache
+from sam2_torch.outputs import FrameFeatures
+from sam2_torch.windows import Window
 
 WINDOW = Window(0, 0, 64, 64, (64, 64))
 

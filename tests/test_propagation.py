@@ -2,15 +2,17 @@
 
 import numpy as np
 import torch
-from sam2_torch.outputs import MaskPrediction
-from sam2_torch.windows import Window
 
 from napari_sam2.propagation import SeenMask, resolve_overlaps
+from sam2_torch.outputs import MaskPrediction
+from sam2_torch.windows import Window
 
 
 def seen(logits, offset=(0, 0)):
     one = torch.ones(1)
-    prediction = MaskPrediction(torch.zeros(1, 1, 4, 4), one, one, torch.zeros(1, 8), torch.zeros(1, 1, 4, 4), one[None])
+    prediction = MaskPrediction(
+        torch.zeros(1, 1, 4, 4), one, one, torch.zeros(1, 8), torch.zeros(1, 1, 4, 4), one[None]
+    )
     return SeenMask(Window(0, 0, 4, 4, (32, 32)), prediction, np.asarray(logits, np.float32), offset)
 
 

@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.errors import CheckpointError
+from napari_sam2.errors import CheckpointError, NapariSam2Error
 
 if TYPE_CHECKING:
     import torch
@@ -30,8 +30,16 @@ def load_model(name_or_path: str | Path = "cell", *, device: str = "auto") -> "S
     ------
     CheckpointError
         If there is no such model, or the file is unreadable, hostile, or of another architecture.
+    NapariSam2Error
+        If torch itself cannot be loaded.
     """
-    from sam2_torch.build import load
+    try:
+        from sam2_torch.build import load
+    except OSError as error:
+        raise NapariSam2Error(
+            f"PyTorch cannot be loaded ({error}). On Windows this happens when Qt was loaded first: start napari with "
+            "`napari-sam2 gui`; if it still fails, install Microsoft's Visual C++ redistributable."
+        ) from error
 
     path = Path(name_or_path)
     if str(name_or_path) in MODEL_NAMES:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from napari_sam2.training.clips import dense_targets
 from napari_sam2.training.dense import DenseHeads, dense_loss

@@ -16,7 +16,8 @@ from napari_sam2.io.tracks import write_tracks
 from napari_sam2.masklets import Masklet
 from napari_sam2.models import load_model
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, nearest_frame
-from napari_sam2.tracking_session import Direction, FrameResult, TrackingSession
+from napari_sam2.sweeps import Direction
+from napari_sam2.tracking_session import FrameResult, TrackingSession
 from napari_sam2.video import Video
 
 Progress = Callable[[FrameResult, int, int], object]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_sam2.feature_cache import FeatureCache
 from napari_sam2.masklets import FrameMask
+from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.video import Video
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
@@ -25,33 +25,6 @@ from sam2_torch.windows import Window, around, cut, cut_mask, paste, whole_frame
 OBJECTS_PER_BATCH = 32
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
 DIAMETER_LIMITS = (6.0, 400.0)
-
-
-@dataclass(frozen=True, slots=True)
-class SeenMask:
-    """What the model made of one object on one frame: window, prediction (N = 1), logits in source pixels.
-
-    Attributes
-    ----------
-    logits
-        (h, w) float32, the part of the window inside the frame; `offset` is its first pixel (y, x).
-    """
-
-    window: Window
-    prediction: MaskPrediction
-    logits: NDArray[np.float32]
-    offset: tuple[int, int]
-
-    def to_frame_mask(self, frame: int, object_id: int, mask: NDArray[np.bool_] | None = None) -> FrameMask | None:
-        """The mask, or `mask` (same shape as the logits) in its place; None if it is empty."""
-        return FrameMask.from_full(
-            self.logits > 0 if mask is None else mask,
-            frame=frame,
-            object_id=object_id,
-            score=float(self.prediction.object_score[0]),
-            predicted_iou=float(self.prediction.predicted_iou[0]),
-            offset=self.offset,
-        )
 
 
 @dataclass(slots=True)
@@ -290,26 +263,3 @@ def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
         return center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
     points = [p for p in prompts.points if p.positive] or list(prompts.points)
     return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None
-
-
-def resolve_overlaps(seen: dict[int, SeenMask], shape_yx: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
-    """Give each pixel to the object with the highest logit there (above 0); of equal ones to the smaller ID.
-
-    Returns
-    -------
-    By object ID, a mask of the shape of its logits.
-    """
-    highest = np.zeros(shape_yx, dtype=np.float32)
-    owner = np.zeros(shape_yx, dtype=np.uint32)
-    places = {i: _place(s) for i, s in seen.items()}
-    for object_id in sorted(seen):
-        place, logits = places[object_id], seen[object_id].logits
-        wins = logits > highest[place]
-        highest[place][wins] = logits[wins]
-        owner[place][wins] = object_id
-    return {object_id: owner[place] == object_id for object_id, place in places.items()}
-
-
-def _place(seen: SeenMask) -> tuple[slice, slice]:
-    (y, x), (height, width) = seen.offset, seen.logits.shape
-    return slice(y, y + height), slice(x, x + width)

@@ -3,22 +3,21 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.errors import NapariSam2Error, PromptError, PropagationError
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
+from napari_sam2.overlaps import SeenMask, resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
-from napari_sam2.propagation import FollowedObject, Follower, SeenMask, resolve_overlaps
+from napari_sam2.propagation import FollowedObject, Follower
+from napari_sam2.sweeps import BACKWARD, FORWARD, Direction, Sweep, plan_sweeps
 from napari_sam2.video import Video
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
-
-Direction = Literal["forward", "backward", "both"]
-FORWARD, BACKWARD = 1, -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +27,6 @@ class FrameResult:
     frame: int
     masks: tuple[FrameMask, ...]
     absent: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Pass:
-    """One sweep over the movie: the frame each object joins at, and the frames visited, in order."""
-
-    step: int
-    joins: dict[int, int]
-    frames: range
 
 
 class TrackingSession:
@@ -162,7 +152,7 @@ class TrackingSession:
         last: int | None = None,
     ) -> int:
         """How many frames `propagate` would yield, for a progress bar. Raises as `propagate` does."""
-        return sum(len(p.frames) for p in self._passes(direction, object_ids, first, last))
+        return sum(len(sweep.frames) for sweep in self._sweeps(direction, object_ids, first, last))
 
     def propagate(
         self,
@@ -192,25 +182,23 @@ class TrackingSession:
         PropagationError
             If a frame cannot be tracked; the frames before it are kept.
         """
-        return self._run(self._passes(direction, object_ids, first, last))
+        return self._run(self._sweeps(direction, object_ids, first, last))
 
     def labels(self, frame: int) -> NDArray[np.uint32]:
         """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
         masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
         return compose_labels(masks, self.video.shape_yx)
 
-    def _run(self, passes: list[_Pass]) -> Iterator[FrameResult]:
-        for sweep in passes:
+    def _run(self, sweeps: list[Sweep]) -> Iterator[FrameResult]:
+        for sweep in sweeps:
             self._segment_prompts(sweep.joins)
             objects = {i: self._followed[i] for i in sweep.joins}
             for followed in objects.values():
                 self._follower.remember_prompts(followed)
             for frame in sweep.frames:
-                joining = [i for i, t in sweep.joins.items() if t == frame]
-                for object_id in joining:
+                for object_id in sweep.joining(frame):
                     self._rebuild(objects[object_id], frame, sweep.step)
-                active = [objects[i] for i, t in sorted(sweep.joins.items()) if (frame - t) * sweep.step >= 0]
-                yield self._visit(frame, active, sweep.step)
+                yield self._visit(frame, [objects[i] for i in sweep.active(frame)], sweep.step)
 
     def _visit(self, frame: int, active: Sequence[FollowedObject], step: int) -> FrameResult:
         prompted = [f for f in active if frame in f.prompted]
@@ -242,11 +230,9 @@ class TrackingSession:
         present = {m.object_id for m in masks}
         return FrameResult(frame, tuple(masks), tuple(i for i in sorted(seen) if i not in present))
 
-    def _passes(
+    def _sweeps(
         self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
-    ) -> list[_Pass]:
-        if direction not in ("forward", "backward", "both"):
-            raise PromptError(f"direction is {direction!r}, expected 'forward', 'backward' or 'both'")
+    ) -> list[Sweep]:
         chosen = self.object_ids if object_ids is None else tuple(sorted(set(object_ids)))
         strangers = [i for i in chosen if i not in self.object_ids]
         if strangers or not chosen:
@@ -254,25 +240,11 @@ class TrackingSession:
                 f"Nothing to follow: {f'object {strangers[0]} has' if strangers else 'there are'} no prompts. "
                 "Click a cell first."
             )
-        low = 0 if first is None else max(0, first)
-        high = self.video.num_frames - 1 if last is None else min(self.video.num_frames - 1, last)
-        if low > high:
-            raise PromptError(
-                f"No frames from {first} to {last}: the movie has the frames 0 to {self.video.num_frames - 1}."
-            )
-        passes = []
-        if direction in ("forward", "both"):
-            passes.append(_forward({i: self._first_prompt(i) for i in chosen}, low, high))
-        if direction in ("backward", "both"):
-            starts = {i: self._first_prompt(i) if direction == "both" else self._last_prompt(i) for i in chosen}
-            passes.append(_backward(starts, low, high, skip_start=direction == "both"))
-        return [p for p in passes if len(p.frames)]
+        prompted = {i: [frame for j, frame in self.prompts if j == i] for i in chosen}
+        return plan_sweeps(direction, prompted, num_frames=self.video.num_frames, first=first, last=last)
 
     def _first_prompt(self, object_id: int) -> int:
         return min(frame for i, frame in self.prompts if i == object_id)
-
-    def _last_prompt(self, object_id: int) -> int:
-        return max(frame for i, frame in self.prompts if i == object_id)
 
     def _segment_prompts(self, object_ids: Iterable[int]) -> None:
         for object_id, frame in sorted(self.prompts, key=lambda key: (key[1], key[0])):
@@ -330,13 +302,3 @@ def _extends(now: ObjectPrompts, before: ObjectPrompts) -> bool:
     """Whether points were added to the same prompts, so that the mask before is one to refine."""
     same = now.box == before.box and now.mask is None and before.mask is None
     return same and len(now.points) > len(before.points) and now.points[: len(before.points)] == before.points
-
-
-def _forward(starts: dict[int, int], low: int, high: int) -> _Pass:
-    joins = {i: max(t, low) for i, t in starts.items() if t <= high}
-    return _Pass(FORWARD, joins, range(min(joins.values()), high + 1) if joins else range(0))
-
-
-def _backward(starts: dict[int, int], low: int, high: int, *, skip_start: bool) -> _Pass:
-    joins = {i: min(t - skip_start, high) for i, t in starts.items() if t - skip_start >= low}
-    return _Pass(BACKWARD, joins, range(max(joins.values()), low - 1, -1) if joins else range(0))

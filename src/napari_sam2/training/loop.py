@@ -262,6 +262,7 @@ def export(weights: dict[str, Tensor], path: Path) -> None:
     """Weights in float16, as they are shipped; written whole or not at all."""
     halved = {k: v.detach().to("cpu", torch.float16).contiguous() for k, v in weights.items()}
     save_file(halved, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").chmod(0o644)  # safetensors lets only the owner read
     path.with_suffix(".tmp").replace(path)
 
 

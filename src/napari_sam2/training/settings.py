@@ -57,8 +57,8 @@ class TrainSettings:
     """
 
     dense_steps: int = 1200
-    image_steps: int = 1800
-    clip_steps: int = 700
+    image_steps: int = 2200
+    clip_steps: int = 800
     images: int = 6
     objects: int = 4
     frames_per_step: int = 8

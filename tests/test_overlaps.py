@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from napari_sam2.propagation import SeenMask, resolve_overlaps
+from napari_sam2.overlaps import SeenMask, resolve_overlaps
 from sam2_torch.outputs import MaskPrediction
 from sam2_torch.windows import Window
 

@@ -1,0 +1,60 @@
+"""Which frames a propagation visits."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.errors import PromptError
+from napari_sam2.sweeps import plan_sweeps
+
+
+def frames(sweeps):
+    return [list(sweep.frames) for sweep in sweeps]
+
+
+def test_forward_starts_at_the_first_prompt_and_backward_at_the_last():
+    prompted = {1: [2, 4]}
+    assert frames(plan_sweeps("forward", prompted, num_frames=6)) == [[2, 3, 4, 5]]
+    assert frames(plan_sweeps("backward", prompted, num_frames=6)) == [[4, 3, 2, 1, 0]]
+    assert frames(plan_sweeps("both", prompted, num_frames=6)) == [[2, 3, 4, 5], [1, 0]]
+
+
+def test_objects_join_at_their_own_prompts():
+    (sweep,) = plan_sweeps("forward", {1: [0], 2: [3]}, num_frames=5)
+    assert [sweep.active(t) for t in sweep.frames] == [[1], [1], [1], [1, 2], [1, 2]]
+    assert [sweep.joining(t) for t in sweep.frames] == [[1], [], [], [2], []]
+
+
+def test_bounds():
+    assert frames(plan_sweeps("forward", {1: [0]}, num_frames=9, first=3, last=5)) == [[3, 4, 5]]
+    assert frames(plan_sweeps("backward", {1: [8]}, num_frames=9, first=3, last=5)) == [[5, 4, 3]]
+    assert plan_sweeps("forward", {1: [7]}, num_frames=9, last=5) == []
+    assert frames(plan_sweeps("forward", {1: [0]}, num_frames=3, last=99)) == [[0, 1, 2]]
+
+
+def test_nothing_lies_before_the_first_frame():
+    assert frames(plan_sweeps("both", {1: [0]}, num_frames=3)) == [[0, 1, 2]]
+
+
+def test_errors():
+    with pytest.raises(PromptError, match="expected 'forward', 'backward' or 'both'"):
+        plan_sweeps("up", {1: [0]}, num_frames=3)
+    with pytest.raises(PromptError, match="No frames from 2 to 1: the movie has the frames 0 to 8"):
+        plan_sweeps("forward", {1: [0]}, num_frames=9, first=2, last=1)
+
+
+@given(
+    prompted=st.dictionaries(st.integers(1, 5), st.lists(st.integers(0, 19), min_size=1), min_size=1),
+    direction=st.sampled_from(["forward", "backward", "both"]),
+)
+def test_both_ways_visit_every_frame_once_for_each_object(prompted, direction):
+    sweeps = plan_sweeps(direction, prompted, num_frames=20)
+    for object_id, prompts in prompted.items():
+        visited = [t for sweep in sweeps for t in sweep.frames if object_id in sweep.active(t)]
+        assert len(visited) == len(set(visited))
+        expected = {
+            "forward": range(min(prompts), 20),
+            "backward": range(max(prompts) + 1),
+            "both": range(20),
+        }[direction]
+        assert sorted(visited) == list(expected)

@@ -1,19 +1,12 @@
 """Overlaps between objects, without a network."""
 
 import numpy as np
-import torch
 
 from napari_sam2.overlaps import SeenMask, resolve_overlaps
-from sam2_torch.outputs import MaskPrediction
-from sam2_torch.windows import Window
 
 
-def seen(logits, offset=(0, 0)):
-    one = torch.ones(1)
-    prediction = MaskPrediction(
-        torch.zeros(1, 1, 4, 4), one, one, torch.zeros(1, 8), torch.zeros(1, 1, 4, 4), one[None]
-    )
-    return SeenMask(Window(0, 0, 4, 4, (32, 32)), prediction, np.asarray(logits, np.float32), offset)
+def seen(logits, offset=(0, 0), claim=0):
+    return SeenMask(np.asarray(logits, np.float32), offset, score=3.0, predicted_iou=0.9, claim=claim)
 
 
 def test_the_higher_logit_wins():
@@ -40,6 +33,18 @@ def test_a_mask_that_lost_every_pixel_is_no_mask():
     assert seen([[1.0]]).to_frame_mask(0, 1, won[1]) is None
     mask = seen([[2.0]]).to_frame_mask(4, 2, won[2])
     assert (mask.frame, mask.object_id, mask.area) == (4, 2, 1)
+
+
+def test_a_higher_claim_wins_against_any_logit():
+    won = resolve_overlaps({1: seen([[9.0, 9.0]]), 2: seen([[0.5, -1.0]], claim=1), 3: seen([[5.0, 5.0]])}, (1, 2))
+    assert won[2].tolist() == [[True, False]]
+    assert won[1].tolist() == [[False, True]]
+    assert not won[3].any()
+
+
+def test_centroid():
+    assert seen([[-1, 1, 1]], offset=(4, 10)).centroid == (4, 11.5)
+    assert seen([[-1.0]]).centroid is None
 
 
 def test_no_objects():

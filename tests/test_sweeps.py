@@ -28,12 +28,16 @@ def test_objects_join_at_their_own_prompts():
 def test_bounds():
     assert frames(plan_sweeps("forward", {1: [0]}, num_frames=9, first=3, last=5)) == [[3, 4, 5]]
     assert frames(plan_sweeps("backward", {1: [8]}, num_frames=9, first=3, last=5)) == [[5, 4, 3]]
-    assert plan_sweeps("forward", {1: [7]}, num_frames=9, last=5) == []
     assert frames(plan_sweeps("forward", {1: [0]}, num_frames=3, last=99)) == [[0, 1, 2]]
 
 
 def test_nothing_lies_before_the_first_frame():
     assert frames(plan_sweeps("both", {1: [0]}, num_frames=3)) == [[0, 1, 2]]
+
+
+def test_nothing_to_visit_is_an_error():
+    with pytest.raises(PromptError, match=r"Nothing to follow forward on frames 0 to 5: the prompts are on \[7\]"):
+        plan_sweeps("forward", {1: [7]}, num_frames=9, last=5)
 
 
 def test_errors():

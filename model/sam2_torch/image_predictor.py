@@ -10,7 +10,7 @@ from sam2_torch.mask_decoder import ambiguous, single
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures, PointTokens
 from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST
-from sam2_torch.video_predictor import FEEDBACK_LIMIT, _condition, _decode, encode_frame
+from sam2_torch.video_predictor import FEEDBACK_LIMIT, condition_on_memory, decode, encode_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class ImagePredictor:
         if self.model.prompt_map is not None:
             height, width = features.grid
             previous = self.model.prompt_map(tokens.xy, tokens.labels, previous, (4 * height, 4 * width))
-        proposals = _decode(self.model, features, _condition(self.model, features, None), tokens, previous)
+        proposals = decode(self.model, features, condition_on_memory(self.model, features, None), tokens, previous)
         chosen = ambiguous(proposals) if multimask else single(proposals, stable=True)
         logits = chosen.logits[0].clamp(-FEEDBACK_LIMIT, FEEDBACK_LIMIT)
         return ImageMasks(logits.float().cpu().numpy(), chosen.predicted_iou[0].float().cpu().numpy())

@@ -103,6 +103,14 @@ class MemoryBank:
             self.prompted[frame] = memory
             return
         self.recent[frame] = memory
+        self.prune(frame)
+
+    def restore(self, frame: int, memory: FrameMemory) -> None:
+        """Put back a recent memory without forgetting another; `prune` when all are back."""
+        self.recent[frame] = memory
+
+    def prune(self, frame: int) -> None:
+        """Forget what cannot be read any more after `frame`."""
         reach = self.rules.num_memories - 1
         for t in list(self.recent):
             if abs(t - frame) >= self.rules.max_pointers - 1:
@@ -120,13 +128,16 @@ class MemoryBank:
         self.recent.clear()
 
     def missing(self, frame: int, direction: int) -> list[int]:
-        """Frames that `select` would read the features of if they were there, oldest first; prompted ones left out."""
-        reach = range(self.rules.num_memories - 1, 0, -1)
-        candidates = [frame - direction * k for k in reach]
-        return [t for t in candidates if t not in self.prompted and not self._has_features(t)]
+        """Frames that `select` would read if they were there, far to near; prompted ones left out."""
+        candidates = [frame - direction * distance for distance in range(self.rules.max_pointers - 1, 0, -1)]
+        return [t for t in candidates if t not in self.prompted and not self._serves(t, frame)]
 
-    def _has_features(self, frame: int) -> bool:
-        return frame in self.recent and self.recent[frame].features is not None
+    def reads_features(self, of: int, frame: int) -> bool:
+        """Whether `frame` looks at the features of another frame, or at most at its pointer."""
+        return abs(frame - of) < self.rules.num_memories
+
+    def _serves(self, t: int, frame: int) -> bool:
+        return t in self.recent and (self.recent[t].features is not None or not self.reads_features(t, frame))
 
     def select(self, frame: int, direction: int = FORWARD) -> MemorySelection | None:
         """What `frame` looks at when travelling in `direction` (1 or -1); None when nothing is prompted.

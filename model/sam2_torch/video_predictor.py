@@ -58,21 +58,21 @@ def segment(
     """
     if isinstance(prompt, MaskInput):
         return _mask_as_output(model, features, prompt.mask)
-    image = _condition(model, features, memories)
+    image = condition_on_memory(model, features, memories)
     mask_input = None if previous_logits is None else previous_logits.clamp(-FEEDBACK_LIMIT, FEEDBACK_LIMIT)
     if model.prompt_map is not None:
         height, width = features.grid
         mask_input = model.prompt_map(prompt.xy, prompt.labels, mask_input, (4 * height, 4 * width))
-    proposals = _decode(model, features, image, prompt, mask_input)
+    proposals = decode(model, features, image, prompt, mask_input)
     is_ambiguous = int((prompt.labels != NOT_A_POINT).sum(1).max()) <= 1
     return _choose(model, ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training))
 
 
 def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> MaskPrediction:
     """Masks of N objects on a frame without prompts, from what they remember; the best of three each."""
-    image = _condition(model, features, memories)
+    image = condition_on_memory(model, features, memories)
     nothing = PointTokens(image.new_zeros(len(image), 1, 2), torch.full((len(image), 1), NOT_A_POINT).to(image.device))
-    return _choose(model, ambiguous(_decode(model, features, image, nothing, None)))
+    return _choose(model, ambiguous(decode(model, features, image, nothing, None)))
 
 
 def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
@@ -86,7 +86,7 @@ def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *
     return FrameMemory(memory, prediction.pointer)
 
 
-def _condition(model: SAM2, features: FrameFeatures, memories: MemorySelection | None) -> Tensor:
+def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySelection | None) -> Tensor:
     """Frame features after memory attention, or with the embedding of "no memory" added."""
     frame = features.stride16
     if memories is None:
@@ -126,9 +126,10 @@ def _pointer_tokens(model: SAM2, memories: MemorySelection) -> tuple[Tensor, Ten
     return pointers.flatten(1, 2), position.flatten(1, 2)
 
 
-def _decode(
+def decode(
     model: SAM2, features: FrameFeatures, image: Tensor, points: PointTokens, mask_logits: Tensor | None
 ) -> Proposals:
+    """All four masks for some points and a mask prompt (N, 1, 4h, 4w), on conditioned features (N, C, h, w)."""
     encoder = model.sam_prompt_encoder
     height, width = image.shape[-2:]
     dense = encoder.no_mask(height, width) if mask_logits is None else encoder.dense(mask_logits)
@@ -167,7 +168,7 @@ def _mask_as_output(model: SAM2, features: FrameFeatures, mask: Tensor) -> MaskP
     height, width = features.grid
     logits = F.interpolate(mask * MASK_SCALE + MASK_BIAS, size=(4 * height, 4 * width), mode="bilinear", antialias=True)
     nothing = PointTokens(mask.new_zeros(len(mask), 1, 2), torch.full((len(mask), 1), NOT_A_POINT).to(mask.device))
-    proposals = _decode(model, features, features.stride16, nothing, model.mask_downsample(mask))
+    proposals = decode(model, features, features.stride16, nothing, model.mask_downsample(mask))
     chosen = _choose(model, single(proposals, stable=not model.training))
     present = mask.flatten(1).any(1)
     return MaskPrediction(

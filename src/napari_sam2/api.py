@@ -117,7 +117,7 @@ def track(
     prompts
         More prompts, of any kind.
     direction
-        "forward", "backward" or "both" from each object's first prompt.
+        "forward" from each object's first prompt, "backward" from its last, or "both" ways from its first.
     model, diameter, contrast, device
         As for `open_session`.
     progress
@@ -128,7 +128,7 @@ def track(
     MovieError, CheckpointError, PromptError
         If the movie, the model or a prompt is unusable.
     PropagationError
-        If a frame cannot be tracked.
+        If a frame cannot be tracked. To keep what was done until then, use `open_session`.
 
     Examples
     --------
@@ -136,13 +136,19 @@ def track(
     >>> result = napari_sam2.track("movie.tif", points=[(0, 120, 200), (0, 64, 88)])  # doctest: +SKIP
     >>> result.save("tracked")  # doctest: +SKIP
     """
+    _check_transforms(movie, points)
     session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device)
     session.set_prompts([*read_points(points), *prompts])
+    run(session, direction, progress)
+    return TrackResult(session)
+
+
+def run(session: TrackingSession, direction: Direction = "both", progress: Progress | None = None) -> None:
+    """Propagate all objects of a session and report on it; raises as `TrackingSession.propagate` does."""
     total = session.plan(direction)
     for done, result in enumerate(session.propagate(direction), start=1):
         if progress is not None:
             progress(result, done, total)
-    return TrackResult(session)
 
 
 def read_points(points: Any) -> list[Prompt]:
@@ -157,18 +163,39 @@ def read_points(points: Any) -> list[Prompt]:
         return list(read_clicks(Path(points)))
     features, data = getattr(points, "features", None), getattr(points, "data", points)
     if features is not None and "object_id" in features:
-        return _from_layer(np.asarray(data, dtype=float), features)
-    rows = list(points) if features is None else list(np.asarray(data))
+        return _from_layer(data, features)
+    rows = list(data) if isinstance(data, Iterable) else [data]
     if all(isinstance(row, (PointPrompt, BoxPrompt, MaskPrompt)) for row in rows):
         return rows
-    table = np.asarray(rows, dtype=float)
+    return [PointPrompt(nearest_frame(t), i, float(y), float(x)) for i, (t, y, x) in enumerate(_table(rows), start=1)]
+
+
+def _table(rows: Any) -> NDArray[np.float64]:
+    try:
+        table = np.asarray(rows, dtype=float)
+    except (TypeError, ValueError):
+        table = np.empty(0)
     if table.ndim != 2 or table.shape[1] != 3:
-        raise PromptError(f"points have the shape {table.shape}, expected rows of (t, y, x), one for each object")
-    return [PointPrompt(nearest_frame(t), i, float(y), float(x)) for i, (t, y, x) in enumerate(table, start=1)]
+        raise PromptError(f"points are {rows!r:.80}, expected rows of three numbers (t, y, x), one row for each object")
+    return table
 
 
-def _from_layer(data: NDArray[np.float64], features: Any) -> list[Prompt]:
-    ids = [int(i) for i in features["object_id"]]
+def _from_layer(data: Any, features: Any) -> list[Prompt]:
+    try:
+        ids = [int(i) for i in features["object_id"]]
+    except (TypeError, ValueError) as error:
+        raise PromptError(f"the feature object_id of the points layer holds no whole number ({error})") from error
     signs = [str(p) != "negative" for p in features["polarity"]] if "polarity" in features else [True] * len(ids)
-    rows = zip(data, ids, signs, strict=True)
+    rows = zip(_table(data), ids, signs, strict=True)
     return [PointPrompt(nearest_frame(t), i, float(y), float(x), positive) for (t, y, x), i, positive in rows]
+
+
+def _check_transforms(movie: Any, points: Any) -> None:
+    """A movie layer and a points layer must lie on one another: pixels are compared, not positions in the world."""
+    for name in ("scale", "translate"):
+        a, b = getattr(movie, name, None), getattr(points, name, None)
+        if a is not None and b is not None and not np.allclose(a, b):
+            raise PromptError(
+                f"the points layer has the {name} {np.asarray(b).tolist()}, the movie {np.asarray(a).tolist()}: "
+                f"give them the same, points.{name} = movie.{name}, or give points as rows of (t, y, x) in pixels"
+            )

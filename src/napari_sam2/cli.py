@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +14,7 @@ app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_a
 
 
 class DirectionOption(StrEnum):
-    """Where to follow objects from their first prompt."""
+    """Where to follow objects."""
 
     forward = "forward"
     backward = "backward"
@@ -20,7 +22,7 @@ class DirectionOption(StrEnum):
 
 
 ModelOption = Annotated[str, typer.Option(help="Model: 'cell', or the path of a .safetensors or .pt file.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, mps, or auto.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 @app.command()
@@ -28,30 +30,28 @@ def track(
     movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs, as (T, Y, X) or RGB.")],
     points: Annotated[Path, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and tracks.csv.")],
-    direction: Annotated[DirectionOption, typer.Option(help="From each object's first click.")] = DirectionOption.both,
+    direction: Annotated[
+        DirectionOption, typer.Option(help="forward and both ways from the first click, backward from the last.")
+    ] = DirectionOption.both,
     model: ModelOption = "cell",
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Follow clicked cells through a movie."""
-    from napari_sam2 import api
-    from napari_sam2.errors import CheckpointError, NapariSam2Error
+    with _errors_in_one_line():
+        from napari_sam2 import api
 
-    try:
-        with _Progress("frames") as show:
-            result = api.track(
-                movie,
-                points,
-                direction=direction.value,
-                model=model,
-                diameter=diameter,
-                device=device,
-                progress=lambda _, done, total: show(done, total),
-            )
-        result.save(out)
-    except (NapariSam2Error, CheckpointError, OSError) as error:
-        _fail(error)
-    typer.echo(f"Wrote labels.tif and tracks.csv of {len(result.masklets)} objects to {out}")
+        session = api.open_session(movie, model=model, diameter=diameter, device=device)
+        session.set_prompts(api.read_points(points))
+        session.plan(direction.value)
+        out.mkdir(parents=True, exist_ok=True)
+        try:
+            with _progress_bar() as show:
+                api.run(session, direction.value, lambda _, done, total: show(done, total))
+        finally:
+            # Whatever stopped it, hours of work are not thrown away.
+            api.TrackResult(session).save(out)
+            typer.echo(f"Wrote labels.tif and tracks.csv of {len(session.masklets)} objects to {out}")
 
 
 @app.command()
@@ -61,10 +61,11 @@ def demo(
     show: Annotated[bool, typer.Option(help="Open napari on the result if there is a display.")] = True,
 ) -> None:
     """Follow a few cells of a sample movie, and show how good it is."""
-    from napari_sam2.demo import run_demo
+    with _errors_in_one_line():
+        from napari_sam2.demo import run_demo
 
-    with _Progress("frames") as update:
-        report = run_demo(out, model=model, progress=lambda _, done, total: update(done, total), say=typer.echo)
+        with _progress_bar() as update:
+            report = run_demo(out, model=model, progress=lambda _, done, total: update(done, total), say=typer.echo)
     rows = {
         "frames": f"{report.frames}",
         "objects": f"{report.objects}",
@@ -87,66 +88,75 @@ def gui(
     import importlib.util
 
     if importlib.util.find_spec("napari") is None:
-        _fail(ModuleNotFoundError('napari is not installed. Install it with: pip install "napari-sam2[all]"'))
+        _fail('napari is not installed. Install it with: pip install "napari-sam2[all]"')
     _open_viewer(movie, None)
 
 
 @app.command()
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; a run that was stopped goes on.")],
-    image_steps: Annotated[int | None, typer.Option(help="Steps on single images.")] = None,
+    dense_steps: Annotated[int | None, typer.Option(help="Steps on what a cell is.")] = None,
+    image_steps: Annotated[int | None, typer.Option(help="Steps on objects in single images.")] = None,
     clip_steps: Annotated[int | None, typer.Option(help="Steps on clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, movies and clicks.")] = None,
     threads: Annotated[int, typer.Option(help="Threads of the network.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the bundled model on synthetic movies."""
-    import torch
+    with _errors_in_one_line():
+        import torch
 
-    from napari_sam2.training.loop import train as run
-    from napari_sam2.training.settings import TrainSettings
+        from napari_sam2.training.loop import train as run
+        from napari_sam2.training.settings import TrainSettings
 
-    given = {"image_steps": image_steps, "clip_steps": clip_steps, "seed": seed}
-    settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
-    torch.set_num_threads(threads)
-    for r in run(settings, out, device=device):
-        typer.echo(
-            f"step {r.step:6d}  {r.stage}  loss {r.loss:.3f}  IoU first {r.first_iou:.3f}  all {r.iou:.3f}  "
-            f"{r.seconds:.2f} s a step"
-        )
+        given = {"dense_steps": dense_steps, "image_steps": image_steps, "clip_steps": clip_steps, "seed": seed}
+        settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
+        torch.set_num_threads(threads)
+        for r in run(settings, out, device=device):
+            typer.echo(
+                f"step {r.step:6d}  {r.stage:6s}  loss {r.loss:.3f}  IoU first {r.first_iou:.3f}  all {r.iou:.3f}  "
+                f"{r.seconds:.2f} s a step"
+            )
 
 
 @app.command()
 def sample(path: Annotated[Path, typer.Argument(help="The TIFF to write; its labels are written beside it.")]) -> None:
     """Write the sample movie and its true labels."""
-    from napari_sam2.synthetic import write_sample
+    with _errors_in_one_line():
+        from napari_sam2.synthetic import write_sample
 
-    for written in write_sample(path):
-        typer.echo(f"Wrote {written}")
-
-
-class _Progress:
-    """A progress bar on the terminal whose length is known only with the first step."""
-
-    def __init__(self, unit: str) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(unit=f" {unit}", disable=not sys.stderr.isatty(), dynamic_ncols=True)
-
-    def __enter__(self) -> "_Progress":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def __call__(self, done: int, total: int) -> None:
-        self._bar.total = total
-        self._bar.update(done - self._bar.n)
+        for written in write_sample(path):
+            typer.echo(f"Wrote {written}")
 
 
-def _fail(error: Exception) -> None:
-    typer.echo(f"Error: {error}", err=True)
-    raise typer.Exit(1) from error
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    """Say what the user can mend in a line, without a traceback; anything else is a mistake of ours and shows one."""
+    from napari_sam2.errors import CheckpointError, NapariSam2Error
+
+    try:
+        yield
+    except (NapariSam2Error, CheckpointError, OSError) as error:
+        _fail(str(error))
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal whose length is known only with the first step."""
+    from tqdm import tqdm
+
+    with tqdm(unit=" frames", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"Error: {message}", err=True)
+    raise typer.Exit(1)
 
 
 def _has_display() -> bool:

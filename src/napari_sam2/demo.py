@@ -12,6 +12,7 @@ from napari_sam2.api import Progress, TrackResult, track
 from napari_sam2.evaluation.overlap import Overlap, measure_overlap, true_clicks
 from napari_sam2.io.clicks import write_clicks
 from napari_sam2.io.overlay import draw_overlay, write_animation, write_overlay
+from napari_sam2.models import load_model
 from napari_sam2.synthetic import write_sample
 
 MAX_CLICKS = 10
@@ -52,8 +53,9 @@ def run_demo(
     clicks = true_clicks(truth[0], max_objects=MAX_CLICKS)
     write_clicks(out / "clicks.csv", clicks)
     say(f"Following {len(clicks)} cells, one click each")
+    network = load_model(model)
     started = time.perf_counter()
-    result = track(movie_path, prompts=clicks, model=model, progress=progress)
+    result = track(movie_path, prompts=clicks, model=network, progress=progress)
     seconds = (time.perf_counter() - started) / len(truth)
     result.save(out)
     say("Drawing")

@@ -31,7 +31,7 @@ def load_model(name_or_path: str | Path = "cell", *, device: str = "auto") -> "S
     CheckpointError
         If there is no such model, or the file is unreadable, hostile, or of another architecture.
     NapariSam2Error
-        If torch itself cannot be loaded.
+        If torch itself cannot be loaded, or cannot use the device.
     """
     try:
         from sam2_torch.build import load
@@ -55,6 +55,15 @@ def load_model(name_or_path: str | Path = "cell", *, device: str = "auto") -> "S
 def _device(name: str) -> "torch.device":
     import torch
 
+    usable = ["cpu"]
+    if torch.cuda.is_available():
+        usable += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        usable.append("mps")
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if "cuda" in usable else "cpu")
+    if name not in usable:
+        raise NapariSam2Error(
+            f"There is no device {name!r} that PyTorch can use here. Choose from: auto, {', '.join(usable)}."
+        )
     return torch.device(name)

@@ -1,60 +1,77 @@
 """Mask logits of objects on one frame, and which object a pixel belongs to."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.masklets import FrameMask
-from sam2_torch.outputs import MaskPrediction
-from sam2_torch.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
 class SeenMask:
-    """What the model made of one object on one frame: window, prediction (N = 1), logits in source pixels.
+    """What was made of one object on one frame, in source pixels.
 
     Attributes
     ----------
     logits
-        (h, w) float32, the part of the window inside the frame; `offset` is its first pixel (y, x).
+        (h, w) float32, of a part of the frame; positive where the object is.
+    offset
+        First pixel (y, x) of that part.
+    score
+        Object score, a logit.
+    predicted_iou
+        0 to 1.
+    claim
+        Who yields to whom: pixels go to the higher claim, among equal ones to the higher logit.
     """
 
-    window: Window
-    prediction: MaskPrediction
     logits: NDArray[np.float32]
     offset: tuple[int, int]
+    score: float
+    predicted_iou: float
+    claim: int = 0
 
-    def to_frame_mask(self, frame: int, object_id: int, mask: NDArray[np.bool_] | None = None) -> FrameMask | None:
-        """The mask, or `mask` (same shape as the logits) in its place; None if it is empty."""
+    def to_frame_mask(self, frame: int, object_id: int, won: NDArray[np.bool_] | None = None) -> FrameMask | None:
+        """The mask; or what it `won` (of the shape of the logits) against others; None if it is empty."""
         return FrameMask.from_full(
-            self.logits > 0 if mask is None else mask,
+            self.logits > 0 if won is None else won,
             frame=frame,
             object_id=object_id,
-            score=float(self.prediction.object_score[0]),
-            predicted_iou=float(self.prediction.predicted_iou[0]),
+            score=self.score,
+            predicted_iou=self.predicted_iou,
             offset=self.offset,
         )
 
+    @property
+    def centroid(self) -> tuple[float, float] | None:
+        """Mean (y, x) of the mask in source pixels; None if it is empty."""
+        ys, xs = np.nonzero(self.logits > 0)
+        if not len(ys):
+            return None
+        return self.offset[0] + float(ys.mean()), self.offset[1] + float(xs.mean())
 
-def resolve_overlaps(seen: dict[int, SeenMask], shape_yx: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
-    """Give each pixel to the object with the highest logit there (above 0); of equal ones to the smaller ID.
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns of the frame that the logits are of."""
+        (y, x), (height, width) = self.offset, self.logits.shape
+        return slice(y, y + height), slice(x, x + width)
+
+
+def resolve_overlaps(seen: Mapping[int, SeenMask], shape_yx: tuple[int, int]) -> dict[int, NDArray[np.bool_]]:
+    """Give each pixel to the object with the highest claim, then the highest logit (above 0), then the smaller ID.
 
     Returns
     -------
     By object ID, a mask of the shape of its logits.
     """
-    highest = np.zeros(shape_yx, dtype=np.float32)
     owner = np.zeros(shape_yx, dtype=np.uint32)
-    places = {i: _place(s) for i, s in seen.items()}
-    for object_id in sorted(seen):
-        place, logits = places[object_id], seen[object_id].logits
-        wins = logits > highest[place]
-        highest[place][wins] = logits[wins]
-        owner[place][wins] = object_id
-    return {object_id: owner[place] == object_id for object_id, place in places.items()}
-
-
-def _place(seen: SeenMask) -> tuple[slice, slice]:
-    (y, x), (height, width) = seen.offset, seen.logits.shape
-    return slice(y, y + height), slice(x, x + width)
+    for claim in sorted({mask.claim for mask in seen.values()}, reverse=True):
+        highest = np.where(owner > 0, np.float32(np.inf), np.float32(0))
+        for object_id in sorted(i for i, mask in seen.items() if mask.claim == claim):
+            place, logits = seen[object_id].place, seen[object_id].logits
+            wins = logits > highest[place]
+            highest[place][wins] = logits[wins]
+            owner[place][wins] = object_id
+    return {object_id: owner[mask.place] == object_id for object_id, mask in seen.items()}

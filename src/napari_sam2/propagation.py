@@ -25,6 +25,16 @@ from sam2_torch.windows import Window, around, cut, cut_mask, paste, whole_frame
 OBJECTS_PER_BATCH = 32
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
 DIAMETER_LIMITS = (6.0, 400.0)
+TRACKED, CLICKED, PAINTED = 0, 1, 2
+"""Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedFrame:
+    """What the prompts on one frame gave: the window looked at, and the prediction (N = 1)."""
+
+    window: Window
+    prediction: MaskPrediction
 
 
 @dataclass(slots=True)
@@ -35,17 +45,20 @@ class FollowedObject:
     ----------
     diameter
         In source pixels; None until known.
+    diameter_from
+        The frame whose prompts told the diameter; None if the user did.
     window
         Where the object is looked for next.
     prompted
-        By frame, what its prompts gave; kept until the prompts change.
+        By frame; kept until the prompts change.
     """
 
     object_id: int
     bank: MemoryBank
     diameter: float | None = None
+    diameter_from: int | None = None
     window: Window | None = None
-    prompted: dict[int, SeenMask] = field(default_factory=dict)
+    prompted: dict[int, PromptedFrame] = field(default_factory=dict)
 
 
 class Follower:
@@ -55,13 +68,12 @@ class Follower:
         self.video = video
         self.model = model
         self.diameter = diameter
-        self.rules = MemoryRules.of(model.config)
         self._frame: tuple[int, Tensor] | None = None
         self._features = FeatureCache()
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
-        return FollowedObject(object_id, MemoryBank(self.rules), diameter=self.diameter)
+        return FollowedObject(object_id, MemoryBank(MemoryRules.of(self.model.config)), diameter=self.diameter)
 
     @torch.inference_mode()
     def segment(
@@ -71,7 +83,8 @@ class Follower:
         prompts: ObjectPrompts,
         *,
         refines: bool = False,
-        corrected: FrameMask | None = None,
+        memory_direction: int | None = None,
+        near: tuple[float, float] | None = None,
     ) -> SeenMask:
         """The mask for the prompts on a frame.
 
@@ -79,44 +92,52 @@ class Follower:
         ----------
         refines
             The prompts add to those that `followed.prompted[frame]` was made of, whose logits are fed back.
-        corrected
-            What tracking found on this frame, if it did: then the object's memories take part, and what they say is
-            fed back.
+        memory_direction
+            The direction (1 or -1) in which tracking comes to this frame, if the prompts correct what it finds there:
+            then the object's memories take part, and what they say is fed back.
+        near
+            Centroid (y, x) of the mask to be corrected, if there is one.
         """
-        before = followed.prompted.get(frame)
-        window = before.window if before is not None else self._prompt_window(followed, frame, prompts, corrected)
+        before = followed.prompted.pop(frame, None) if not refines else followed.prompted.get(frame)
+        window = before.window if refines and before is not None else None
+        if window is None or not self._holds(window, prompts):
+            before, window = None, self._prompt_window(followed, frame, prompts, near)
         features = self._encode(frame, [window])
         if prompts.mask is not None:
             mask = torch.from_numpy(prompts.mask.mask.copy()).to(self.model.device)
             prediction = segment(self.model, features, MaskInput(cut_mask(mask, window)))
         else:
-            memories = followed.bank.select(frame, self._direction(followed, frame)) if corrected is not None else None
-            previous = before.prediction.logits if refines and before is not None else None
+            memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
+            previous = None if before is None else before.prediction.logits
             if previous is None and memories is not None:
                 previous = track(self.model, features, memories).logits
             tokens = self._tokens(prompts, window)
             prediction = segment(self.model, features, tokens, memories=memories, previous_logits=previous)
-        seen = self._seen(window, prediction.without_candidates())
-        followed.prompted[frame] = seen
-        return seen
+        followed.prompted[frame] = PromptedFrame(window, prediction.without_candidates())
+        return self.show_prompted(followed, frame, prompts)
 
-    @staticmethod
-    def _direction(followed: FollowedObject, frame: int) -> int:
-        """The direction in which a frame is reached from the first prompt."""
-        return 1 if frame >= min(followed.prompted, default=frame) else -1
+    def show_prompted(self, followed: FollowedObject, frame: int, prompts: ObjectPrompts) -> SeenMask:
+        """The mask of a prompted frame, and the window moves there; a painted one is exactly what was painted."""
+        prompted = followed.prompted[frame]
+        seen = self._seen(prompted.window, prompted.prediction, CLICKED)
+        if prompts.mask is not None:
+            painted = np.where(prompts.mask.mask, np.float32(1), np.float32(-1))
+            seen = SeenMask(painted, (0, 0), seen.score, seen.predicted_iou, PAINTED)
+        self.look_at(followed, seen.centroid or _center(prompted.window))
+        return seen
 
     @torch.inference_mode()
     def remember_prompts(self, followed: FollowedObject) -> None:
         """Memorize the prompted frames that are not in the bank as they are now."""
-        for frame, seen in followed.prompted.items():
+        for frame, prompted in followed.prompted.items():
             if frame not in followed.bank.prompted:
-                features = self._encode(frame, [seen.window])
-                memory = memorize(self.model, features, seen.prediction, prompted=True)
+                features = self._encode(frame, [prompted.window])
+                memory = memorize(self.model, features, prompted.prediction, prompted=True)
                 followed.bank.add(frame, memory.to(torch.bfloat16), prompted=True)
 
     @torch.inference_mode()
-    def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask]) -> None:
-        """Memorize stored masks, in the order given, in place of the memories the bank has forgotten."""
+    def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask], *, frame: int, direction: int) -> None:
+        """Memorize stored masks in place of the memories that `frame` would read and the bank has forgotten."""
         for mask in masks:
             window = self._window_on(followed, mask.centroid)
             full = np.zeros(self.video.shape_yx, dtype=np.uint8)
@@ -124,9 +145,11 @@ class Follower:
             features = self._encode(mask.frame, [window])
             shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
             prediction = segment(self.model, features, MaskInput(shown))
-            memory = memorize(self.model, features, prediction, prompted=False)
-            followed.bank.add(mask.frame, memory.to(torch.bfloat16), prompted=False)
-            followed.window = window
+            memory = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
+            followed.bank.restore(
+                mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
+            )
+        followed.bank.prune(frame - direction)
 
     @torch.inference_mode()
     def step(self, frame: int, objects: Sequence[FollowedObject], direction: int) -> dict[int, SeenMask]:
@@ -147,62 +170,76 @@ class Follower:
         return seen
 
     def _step_batch(self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]]) -> dict[int, SeenMask]:
-        windows = [self._tracking_window(followed) for followed, _ in batch]
+        windows = [followed.window or self._whole_frame() for followed, _ in batch]
         features = self._encode(frame, windows)
         prediction = track(self.model, features, stack_selections([selection for _, selection in batch]))
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
         seen: dict[int, SeenMask] = {}
         for i, ((followed, _), window) in enumerate(zip(batch, windows, strict=True)):
             followed.bank.add(frame, memories[i], prompted=False)
-            seen[followed.object_id] = self._seen(window, prediction.select([i]).without_candidates())
-            self._follow(followed, seen[followed.object_id])
+            mask = seen[followed.object_id] = self._seen(window, prediction.select([i]), TRACKED)
+            if mask.centroid is not None:
+                self.look_at(followed, mask.centroid)
         return seen
 
-    def follow_prompt(self, followed: FollowedObject, frame: int) -> SeenMask:
-        """Pass over a prompted frame: its mask is what the prompts gave, and the window moves there."""
-        seen = followed.prompted[frame]
-        self._follow(followed, seen)
-        return seen
-
-    def _follow(self, followed: FollowedObject, seen: SeenMask) -> None:
-        ys, xs = np.nonzero(seen.logits > 0)
-        if len(ys):
-            centroid = (seen.offset[0] + float(ys.mean()), seen.offset[1] + float(xs.mean()))
-            followed.window = self._window_on(followed, centroid)
+    def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
+        """Look for the object around (y, x) next."""
+        followed.window = self._window_on(followed, yx)
 
     def _window_on(self, followed: FollowedObject, yx: tuple[float, float]) -> Window:
         if self.model.config.object_diameter is None or followed.diameter is None:
-            return whole_frame(self.video.shape_yx, self.model.config)
+            return self._whole_frame()
         return around(*yx, followed.diameter, self.model.config)
 
-    def _tracking_window(self, followed: FollowedObject) -> Window:
-        return followed.window or whole_frame(self.video.shape_yx, self.model.config)
+    def _holds(self, window: Window, prompts: ObjectPrompts) -> bool:
+        """Whether the prompts are points in the middle half of the window, or the window is all there is."""
+        y, x = _center(window)
+        return self.model.config.object_diameter is None or (
+            prompts.mask is None
+            and all(abs(p.y - y) <= window.height / 4 and abs(p.x - x) <= window.width / 4 for p in prompts.points)
+        )
+
+    def _whole_frame(self) -> Window:
+        return whole_frame(self.video.shape_yx, self.model.config)
 
     def _prompt_window(
-        self, followed: FollowedObject, frame: int, prompts: ObjectPrompts, corrected: FrameMask | None
+        self, followed: FollowedObject, frame: int, prompts: ObjectPrompts, near: tuple[float, float] | None
     ) -> Window:
-        """Where and at what scale to look: the scale is known already, told by a box or mask, or tried out on a click.
-
-        Centred on the prompts; but on the mask to be corrected if the prompts lie well inside its window, too.
-        """
+        """Where and at what scale to look: centred on the prompts, or on the mask near by that they correct."""
         if self.model.config.object_diameter is None:
-            return whole_frame(self.video.shape_yx, self.model.config)
-        center, diameter = _extent(prompts)
-        if corrected is not None and followed.diameter is not None:
-            distance = max(abs(a - b) for a, b in zip(center, corrected.centroid, strict=True))
-            window = around(*corrected.centroid, followed.diameter, self.model.config)
-            if distance < window.height / 4:
-                return window
-        if followed.diameter is None:
-            followed.diameter = float(
-                np.clip(diameter or self._try_diameters(frame, prompts, center), *DIAMETER_LIMITS)
-            )
-        return around(*center, followed.diameter, self.model.config)
+            return self._whole_frame()
+        center, told = _extent(prompts)
+        if self.diameter is None:
+            self._measure(followed, frame, prompts, center, told)
+        if near is not None and self._holds(window := self._window_on(followed, near), prompts):
+            return window
+        return self._window_on(followed, center)
+
+    def _measure(
+        self,
+        followed: FollowedObject,
+        frame: int,
+        prompts: ObjectPrompts,
+        center: tuple[float, float],
+        told: float | None,
+    ) -> None:
+        """Find the object's diameter: told by a box or mask, else tried out on the click, once.
+
+        Prompts that replace those it came from, and a box or mask of quite another size, tell it anew.
+        """
+        known = followed.diameter
+        if told is not None and (known is None or not 1 / 1.5 < told / known < 1.5):
+            known = told
+        elif known is None or followed.diameter_from == frame:
+            known = self._try_diameters(frame, prompts, center)
+        else:
+            return
+        followed.diameter = float(np.clip(known, *DIAMETER_LIMITS))
+        followed.diameter_from = frame
 
     def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
         """Segment at three scales; the diameter of the mask whose predicted IoU is best."""
-        config = self.model.config
-        windows = [around(*center, d, config) for d in TRIED_DIAMETERS]
+        windows = [around(*center, d, self.model.config) for d in TRIED_DIAMETERS]
         features = self._encode(frame, windows)
         tokens = [self._tokens(prompts, w) for w in windows]
         together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
@@ -210,10 +247,9 @@ class Follower:
         best, found = -1.0, TRIED_DIAMETERS[1]
         for i, window in enumerate(windows):
             share = float((prediction.logits[i] > 0).float().mean())
-            diameter = 2 * window.height * (share / np.pi) ** 0.5
             quality = float(prediction.predicted_iou[i])
             if share > 0 and quality > best:
-                best, found = quality, diameter
+                best, found = quality, 2 * window.height * (share / np.pi) ** 0.5
         return found
 
     def _tokens(self, prompts: ObjectPrompts, window: Window) -> PointTokens:
@@ -247,9 +283,10 @@ class Follower:
             self._frame = (frame, pixels.to(self.model.device))
         return self._frame[1]
 
-    def _seen(self, window: Window, prediction: MaskPrediction) -> SeenMask:
+    def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
         logits, offset = paste(prediction.logits[0, 0], window, self.video.shape_yx)
-        return SeenMask(window, prediction, logits.cpu().numpy(), offset)
+        score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
+        return SeenMask(logits.cpu().numpy(), offset, score, iou, claim)
 
 
 def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
@@ -263,3 +300,7 @@ def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
         return center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
     points = [p for p in prompts.points if p.positive] or list(prompts.points)
     return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None
+
+
+def _center(window: Window) -> tuple[float, float]:
+    return window.y0 + window.height / 2, window.x0 + window.width / 2

@@ -7,7 +7,6 @@ from typing import Literal
 from napari_sam2.errors import PromptError
 
 Direction = Literal["forward", "backward", "both"]
-FORWARD, BACKWARD = 1, -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def plan_sweeps(
     Raises
     ------
     PromptError
-        For another direction, or if no frame lies between `first` and `last`.
+        For another direction, or if there is no frame to visit.
     """
     if direction not in ("forward", "backward", "both"):
         raise PromptError(f"direction is {direction!r}, expected 'forward', 'backward' or 'both'")
@@ -73,14 +72,21 @@ def plan_sweeps(
         sweeps.append(_backward({i: max(frames) for i, frames in prompted.items()}, low, high))
     if direction == "both":
         sweeps.append(_backward({i: min(frames) - 1 for i, frames in prompted.items()}, low, high))
-    return [sweep for sweep in sweeps if len(sweep.frames)]
+    sweeps = [sweep for sweep in sweeps if len(sweep.frames)]
+    if not sweeps:
+        frames = sorted(t for frames in prompted.values() for t in frames)
+        raise PromptError(
+            f"Nothing to follow {direction} on frames {low} to {high}: the prompts are on {frames}. "
+            "Go the other way, or let the frames include a prompt."
+        )
+    return sweeps
 
 
 def _forward(starts: dict[int, int], low: int, high: int) -> Sweep:
     joins = {i: max(t, low) for i, t in starts.items() if t <= high}
-    return Sweep(FORWARD, joins, range(min(joins.values()), high + 1) if joins else range(0))
+    return Sweep(1, joins, range(min(joins.values()), high + 1) if joins else range(0))
 
 
 def _backward(starts: dict[int, int], low: int, high: int) -> Sweep:
     joins = {i: min(t, high) for i, t in starts.items() if t >= low}
-    return Sweep(BACKWARD, joins, range(max(joins.values()), low - 1, -1) if joins else range(0))
+    return Sweep(-1, joins, range(max(joins.values()), low - 1, -1) if joins else range(0))

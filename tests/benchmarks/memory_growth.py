@@ -16,6 +16,7 @@ from pathlib import Path
 import dask.array as da
 import numpy as np
 
+LIMIT = 1.1
 FIGURES = Path("/proc/self/status")
 
 
@@ -89,7 +90,10 @@ def main() -> None:
         out = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
         peaks.append(float(out[1]))
         print(f"{out[0]:>6s}  {out[1]:>20s}  {out[2]:>9s}  {out[3]:>7s}  {float(out[4]):>15.1%}", flush=True)
-    print(f"longest over shortest: {peaks[-1] / peaks[0]:.3f}")
+    ratio = peaks[-1] / peaks[0]
+    print(f"longest over shortest: {ratio:.3f}")
+    if ratio > LIMIT:
+        raise SystemExit(f"memory grows with the length of the movie: {ratio:.3f} is above {LIMIT}")
 
 
 if __name__ == "__main__":

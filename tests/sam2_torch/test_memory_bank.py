@@ -101,10 +101,25 @@ def test_a_prompt_replaces_what_was_tracked_and_is_forgotten_whole():
 
 
 def test_missing_tells_the_frames_to_rebuild():
-    bank = bank_with(prompted=[0], recent=[49, 50])
-    assert bank.missing(20, FORWARD) == [14, 15, 16, 17, 18, 19]
-    assert bank.missing(3, FORWARD) == [-3, -2, -1, 1, 2]
-    assert bank.missing(51, FORWARD) == [45, 46, 47, 48]
+    bank = bank_with(prompted=[0], recent=range(1, 51))
+    assert bank.missing(51, FORWARD) == []
+    assert bank.missing(20, FORWARD) == list(range(5, 20))
+    assert bank.missing(3, FORWARD)[-2:] == [1, 2]
+    assert bank.missing(38, BACKWARD) == [53, 52, 51, *range(44, 38, -1)], "those beyond need their pointers only"
+
+
+def test_a_restored_bank_selects_what_one_that_forgot_nothing_would():
+    unbounded, bounded = bank_with(prompted=[0]), bank_with(prompted=[0], recent=range(1, 50))
+    unbounded.recent = {t: memory(t) for t in range(1, 50)}
+    for direction, here in ((FORWARD, 20), (BACKWARD, 12)):
+        for t in bounded.missing(here, direction):
+            kept = memory(t) if bounded.reads_features(t, here) else memory(t).pointer_only()
+            bounded.restore(t, kept)
+        bounded.prune(here - direction)
+        a, b = bounded.select(here, direction), unbounded.select(here, direction)
+        assert frames_of(a.features) == frames_of(b.features)
+        assert a.distances.tolist() == b.distances.tolist()
+        assert len(bounded.recent) <= 15 + 14
 
 
 def test_stacked_selections_keep_the_objects_apart():

@@ -1,6 +1,7 @@
 """The training loop: read it from top to bottom."""
 
 import csv
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -45,8 +46,8 @@ def train(
 ) -> Iterator[StepReport]:
     """Train from scratch, or go on where `out` was left; yields a report every 50 steps.
 
-    Writes `out/state.pt` (to resume), `out/log.csv`, and at the end `out/weights.safetensors`: the averaged weights in
-    float16.
+    Writes `out/state.pt` (to resume), `out/log.csv`, `out/settings.jsonl` (a line each time it is started, so that a
+    change on the way is on record) and `out/weights.safetensors`, the averaged weights in float16.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -57,8 +58,10 @@ def train(
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimizer = torch.optim.AdamW(_groups(model, head, settings), lr=settings.image_rate, betas=(0.9, 0.98))
     first = _resume(out / "state.pt", model, head, average, optimizer)
+    with (out / "settings.jsonl").open("a") as file:
+        file.write(json.dumps({"from_step": first, **asdict(settings)}) + "\n")
     total = settings.steps
-    sums, started = np.zeros(3), time.monotonic()
+    sums, counted, started = np.zeros(3), 0, time.monotonic()
     for step, clips in zip(range(first, total), batches(settings, first), strict=True):
         rate = learning_rate(settings, step)
         for group in optimizer.param_groups:
@@ -67,18 +70,22 @@ def train(
             loss, first_iou, iou = _step(model, head, clips, settings, step, device)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        torch.nn.utils.clip_grad_norm_([*model.parameters(), *head.parameters()], settings.clip_norm)
         optimizer.step()
         _blend(average, model, min(settings.ema, (1 + step) / (10 + step)))
         sums += (loss.item(), first_iou, iou)
+        counted += 1
         if (step + 1) % 50 == 0 or step + 1 == total:
-            done = (step % 50) + 1
             report = StepReport(
-                step + 1, settings.stage(step).name, *_means(sums, done), rate, (time.monotonic() - started) / done
+                step + 1,
+                settings.stage(step).name,
+                *_means(sums, counted),
+                rate,
+                (time.monotonic() - started) / counted,
             )
             _log(out / "log.csv", report)
             yield report
-            sums, started = np.zeros(3), time.monotonic()
+            sums, counted, started = np.zeros(3), 0, time.monotonic()
         if (step + 1) % settings.save_every == 0 or step + 1 == total:
             _save(out / "state.pt", step + 1, model, head, average, optimizer)
             export(average, out / "weights.safetensors")

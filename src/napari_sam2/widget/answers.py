@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import Prompt
+from napari_sam2.sweeps import Direction
 
-Direction = Literal["forward", "backward", "both"]
 Key = tuple[int, int]
 """(frame, object ID): what one mask belongs to."""
 
@@ -111,9 +111,6 @@ def answer_clicks(
             else:
                 if mask is None:
                     problem = f"No mask found for object {object_id} on frame {frame}: move the click, or add one."
-        masklet = session.masklets.get(object_id)
-        if mask is None and masklet is not None and not problem:
-            masklet.remove(frame)
         yield FrameAnswer(frame, session.labels(frame), frozenset([object_id]), key, ticket, problem)
 
 

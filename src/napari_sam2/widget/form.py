@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.prompts import MAX_OBJECT_ID
-from napari_sam2.widget.answers import Direction
+from napari_sam2.sweeps import Direction
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}

@@ -1,0 +1,96 @@
+"""A stand-in for the network that follows bright discs exactly, to test the session's rules by themselves.
+
+`segment` takes the connected bright piece under the click, `track` the one nearest the middle of the window; each
+memory holds the number of its frame, and every selection that is looked at is logged.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+import napari_sam2.propagation as propagation
+from sam2_torch.config import CELL
+from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction
+
+ABSENT = np.full((64, 64), -1024, np.float32)
+
+
+@dataclass
+class ToyModel:
+    """What the session asks of a network, and the log of what it looked at."""
+
+    config = CELL
+    device = torch.device("cpu")
+    tracked_logit: float = 15.0
+    clicked_logit: float = 10.0
+    frame: int = 0
+    log: list[tuple[str, list[int], list[float]]] = field(default_factory=list)
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> "ToyModel":
+        encode = propagation.Follower._encode
+
+        def noting_the_frame(follower, frame, windows):
+            self.frame = frame
+            return encode(follower, frame, windows)
+
+        monkeypatch.setattr(propagation.Follower, "_encode", noting_the_frame)
+        for name in ("encode_frame", "segment", "track", "memorize"):
+            monkeypatch.setattr(propagation, name, getattr(self, name))
+        return self
+
+    def encode_frame(self, _, image):
+        return FrameFeatures(torch.zeros(len(image), 1, 16, 16), image, torch.zeros(1))
+
+    def segment(self, _, features, prompt, *, memories=None, previous_logits=None):
+        self._note("segment", memories)
+        if isinstance(prompt, MaskInput):
+            return prediction([torch.nn.functional.avg_pool2d(prompt.mask, 4)[0, 0].numpy() * 20 - 10])
+        images = features.stride8.expand(len(prompt.xy), -1, -1, -1)
+        found = []
+        for image, xy in zip(images, prompt.xy, strict=True):
+            pieces, column, row = pieces_of(image), *(xy[0] / 4).int().tolist()
+            inside = 0 <= row < 64 and 0 <= column < 64
+            label = pieces[row, column] if inside else 0
+            found.append(np.where(pieces == label, self.clicked_logit, -10) if label else ABSENT)
+        return prediction(found)
+
+    def track(self, _, features, memories):
+        self._note("track", memories)
+        found = []
+        for image in features.stride8.expand(len(memories.steps), -1, -1, -1):
+            pieces = pieces_of(image)
+            middles = np.array(ndimage.center_of_mass(pieces > 0, pieces, range(1, pieces.max() + 1)))
+            if not len(middles):
+                found.append(ABSENT)
+                continue
+            nearest = 1 + np.argmin(((middles - 32) ** 2).sum(1))
+            found.append(np.where(pieces == nearest, self.tracked_logit, -10))
+        return prediction(found)
+
+    def memorize(self, _, features, prediction, *, prompted):
+        count = len(prediction.logits)
+        return FrameMemory(torch.full((count, 1, 2, 2), float(self.frame)), prediction.pointer)
+
+    def _note(self, what, memories):
+        if memories is None:
+            self.log.append((what, [], []))
+        else:
+            frames = [int(f.flatten()[0]) for f in memories.features]
+            self.log.append((what, frames, memories.distances[0].tolist()))
+
+
+def pieces_of(image):
+    bright = image[0].numpy().reshape(64, 4, 64, 4).mean((1, 3)) > 0.5
+    return ndimage.label(bright)[0]
+
+
+def prediction(logits):
+    stacked = torch.tensor(np.stack(logits).astype(np.float32))[:, None]
+    count = len(stacked)
+    score = torch.where(stacked.flatten(1).amax(1) > 0, 5.0, -5.0)
+    return MaskPrediction(
+        stacked, torch.full((count,), 0.9), score, torch.zeros(count, 4), stacked, torch.ones(count, 1)
+    )

@@ -133,13 +133,11 @@ def test_a_correction_holds(session, movie, clicks):
     object_id, other = clicks[0].object_id, clicks[1].object_id
     session.set_prompts([clicks[0]])
     collect(session, "forward")
-    there = next(c for c in true_clicks(movie.labels[6], frame=6) if c.object_id == other)
     session.add_prompts(MaskPrompt(6, object_id, movie.labels[6] == other))
     session.segment(6, object_id)
     collect(session, "forward")
     assert iou(session.masklets[object_id][6], movie.labels[6] == other) == 1
     assert iou(session.masklets[object_id][7], movie.labels[7] == other) > 0.5, "later frames follow the correction"
-    assert there.frame == 6
 
 
 def test_a_corrective_click_on_a_tracked_frame_uses_memory_and_is_kept(session, movie, clicks):
@@ -157,27 +155,25 @@ def test_a_corrective_click_on_a_tracked_frame_uses_memory_and_is_kept(session, 
 
 
 def test_rebuilt_memory_serves_a_correction_as_well_as_memory_that_was_kept(model, movie, clicks):
-    """The bounded bank has forgotten frame 3 by frame 9 of a longer movie; a bank without bounds has not."""
+    """The bounded bank has forgotten frames 5 to 10 by the end of a longer movie; a bank without bounds has not."""
     frames = np.concatenate([movie.frames, movie.frames[::-1], movie.frames])
-    y, x = clicks[0].y, clicks[0].x
+    object_id = clicks[0].object_id
     masks = {}
     for bounded in (True, False):
         session = TrackingSession(Video(frames), model)
         session.set_prompts([clicks[0]])
-        followed = session._follower.new_object(clicks[0].object_id)
-        session._followed[clicks[0].object_id] = followed
+        followed = session._followed[object_id] = session._follower.new_object(object_id)
         if not bounded:
             keep_everything(followed.bank)
         collect(session, "forward")
         has_frame = {t for t, m in followed.bank.recent.items() if m.features is not None}
-        assert (3 in has_frame) == (not bounded)
-        yx = session.masklets[clicks[0].object_id][4].centroid
-        session.add_prompts(PointPrompt(4, clicks[0].object_id, *yx))
-        masks[bounded] = session.segment(4, clicks[0].object_id)
+        assert (10 in has_frame) == (not bounded)
+        y, x = session.masklets[object_id][11].centroid
+        session.add_prompts(PointPrompt(11, object_id, y + 3, x))
+        masks[bounded] = session.segment(11, object_id)
     kept = np.zeros(frames.shape[1:], np.uint8)
     masks[False].paint(kept, 1)
     assert iou(masks[True], kept.astype(bool)) > 0.9
-    assert (y, x) == (clicks[0].y, clicks[0].x)
 
 
 def keep_everything(bank):
@@ -186,10 +182,7 @@ def keep_everything(bank):
     def add_and_keep(frame, memory, *, prompted):
         before = dict(bank.recent)
         add(frame, memory, prompted=prompted)
-        bank.recent = {**before, **bank.recent} if not prompted else bank.recent
-        for t, old in before.items():
-            if t != frame and t not in bank.prompted:
-                bank.recent[t] = old
+        bank.recent.update({t: old for t, old in before.items() if t != frame and t not in bank.prompted})
 
     bank.add = add_and_keep
 

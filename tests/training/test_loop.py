@@ -71,3 +71,32 @@ def test_positive_pixels_weigh_less_and_less():
     assert weights[0] == 30
     assert weights[-1] == pytest.approx(2)
     assert all(a >= b for a, b in pairwise(weights))
+
+
+def test_memory_attention_begins_by_looking_at_the_same_place():
+    model, settings = SAM2(CELL), TrainSettings(dense_steps=0, image_steps=1, images=1, objects=1, window=96)
+    prepare_memory(model, draw_batch(settings, 0), "cpu")
+    attention = model.memory_attention.layers[0].cross_attn_image
+    tokens = torch.zeros(1, 16 * 16, CELL.width)
+    table = rotary_table(16, 16, CELL.width)
+    q = rotate(attention.q_proj(tokens)[:, None], table)
+    k = rotate(attention.k_proj(tokens[..., : CELL.memory_width])[:, None], table)
+    weights = (q @ k.transpose(-1, -2) / CELL.width**0.5).softmax(-1)[0, 0]
+    assert torch.equal(weights.argmax(-1), torch.arange(256))
+    place = torch.arange(256)
+    distance = torch.hypot(*((place[:, None] // n % 16 - place // n % 16).float() for n in (1, 16)))
+    assert (weights * (distance <= 2)).sum(-1).min() > 0.9
+
+
+def test_each_stage_trains_its_parts():
+    model, head = SAM2(CELL), DenseHeads(CELL)
+    settings = TrainSettings()
+    for stage in settings.stages:
+        groups = _optimizer(model, head, settings, stage).param_groups
+        factors = {id(p): group["factor"] for group in groups for p in group["params"]}
+        assert len(factors) == len([*model.parameters(), *head.parameters()])
+        by_name = {name: factors[id(p)] for name, p in model.named_parameters()}
+        assert by_name["image_encoder.trunk.stages.0.0.gamma"] == stage.encoder
+        assert by_name["sam_mask_decoder.iou_token.weight"] == stage.heads
+        assert by_name["memory_encoder.out_proj.weight"] == stage.memory
+        assert by_name["maskmem_tpos_enc"] == stage.memory

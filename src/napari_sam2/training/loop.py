@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,13 +18,15 @@ from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, fir
 from napari_sam2.training.clips import Clips, batches
 from napari_sam2.training.dense import DenseHeads, dense_loss
 from napari_sam2.training.losses import Loss, prediction_loss
-from napari_sam2.training.settings import TrainSettings
+from napari_sam2.training.settings import Stage, StageName, TrainSettings
+from sam2_torch.attention import RotaryAttention
 from sam2_torch.config import CELL, SAM2Config
 from sam2_torch.memory_bank import FORWARD, MemoryBank, MemoryRules
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures, MaskInput, MaskPrediction, PointTokens
 from sam2_torch.video_predictor import encode_frame, memorize, segment, track
 
+LOCAL_BIAS = 2.5
 LOG_FIELDS = ("step", "stage", "loss", "first_iou", "iou", "rate", "seconds")
 
 
@@ -56,13 +58,17 @@ def train(
     if device == "cpu":
         model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    optimizer = torch.optim.AdamW(_groups(model, head, settings), lr=settings.image_rate, betas=(0.9, 0.98))
-    first = _resume(out / "state.pt", model, head, average, optimizer)
+    first, optimizer = _resume(out / "state.pt", model, head, average, settings)
     with (out / "settings.jsonl").open("a") as file:
         file.write(json.dumps({"from_step": first, **asdict(settings)}) + "\n")
     total = settings.steps
     sums, counted, started = np.zeros(3), 0, time.monotonic()
     for step, clips in zip(range(first, total), batches(settings, first), strict=True):
+        if step == settings.stage(step).first:
+            if settings.stage(step).name == "clips":
+                prepare_memory(model, clips, device)
+                _blend(average, model, 0.0)
+            optimizer = _optimizer(model, head, settings, settings.stage(step))
         rate = learning_rate(settings, step)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
@@ -87,8 +93,25 @@ def train(
             yield report
             sums, counted, started = np.zeros(3), 0, time.monotonic()
         if (step + 1) % settings.save_every == 0 or step + 1 == total:
-            _save(out / "state.pt", step + 1, model, head, average, optimizer)
+            _save(out / "state.pt", step + 1, settings.stage(step).name, model, head, average, optimizer)
             export(average, out / "weights.safetensors")
+
+
+@torch.no_grad()
+def prepare_memory(model: SAM2, clips: Clips, device: str) -> None:
+    """Let memory attention begin as what it should become: each token looks at its own place on earlier frames.
+
+    Rotary positions turn a part that all queries and keys share into a preference for equal places, so a constant in
+    both biases makes attention local from the first step on; found by itself, that takes most of a short training. And
+    the last norm gives features the mean and spread that the mask decoder has learnt to read.
+    """
+    for layer in model.memory_attention.layers:
+        attention = cast(RotaryAttention, layer.cross_attn_image)
+        attention.q_proj.bias.fill_(LOCAL_BIAS)
+        attention.k_proj.bias.fill_(LOCAL_BIAS)
+    frames = _encode(model, torch.from_numpy(clips.frames[:, 0]).to(device)).stride16.float()
+    model.memory_attention.norm.weight.copy_(frames.std((0, 2, 3)))
+    model.memory_attention.norm.bias.copy_(frames.mean((0, 2, 3)) + model.no_mem_embed[0, 0])
 
 
 def _means(sums: np.ndarray, count: int) -> tuple[float, float, float]:
@@ -128,7 +151,8 @@ def _step(
     helper = torch.zeros((), device=device)
     dense_only = settings.stage(step).name == "dense"
     for t in range(num_frames):
-        shared = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device))
+        with torch.set_grad_enabled(settings.stage(step).encoder > 0):
+            shared = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device))
         helper = helper + dense_loss(head(shared), torch.from_numpy(clips.dense[:, t]).to(device).float())
         if dense_only:
             continue
@@ -211,19 +235,27 @@ def _to(tokens: PointTokens, device: torch.device) -> PointTokens:
     return PointTokens(tokens.xy.to(device), tokens.labels.to(device))
 
 
-def _groups(model: SAM2, head: DenseHeads, settings: TrainSettings) -> list[dict[str, Any]]:
-    """Trunk and neck at the full rate, the heads at a part of it; weight decay for matrices and kernels only."""
-    encoder = list(model.image_encoder.parameters())
-    inside = {id(p) for p in encoder}
-    heads = [p for p in model.parameters() if id(p) not in inside] + list(head.parameters())
+def _optimizer(model: SAM2, head: DenseHeads, settings: TrainSettings, stage: Stage) -> torch.optim.AdamW:
+    """AdamW for the parts that learn in a stage; weight decay for matrices and kernels only."""
+    parts: dict[str, list[torch.nn.Parameter]] = {"encoder": [], "heads": list(head.parameters()), "memory": []}
+    for name, parameter in model.named_parameters():
+        parts[_part(name)].append(parameter)
     groups: list[dict[str, Any]] = []
-    for parameters, factor in ((encoder, 1.0), (heads, settings.head_rate)):
+    for part, parameters in parts.items():
+        factor = getattr(stage, part)
         for decay, chosen in (
             (settings.weight_decay, [p for p in parameters if p.ndim >= 2]),
             (0.0, [p for p in parameters if p.ndim < 2]),
         ):
-            groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
-    return groups
+            groups.append({"params": chosen, "weight_decay": decay * (factor > 0), "factor": factor})
+    return torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
+
+
+def _part(name: str) -> str:
+    """Which part of the network a parameter belongs to, as `Stage` names them."""
+    if name.startswith("image_encoder."):
+        return "encoder"
+    return "memory" if name.startswith(("memory_", "maskmem_", "obj_ptr_", "no_obj_")) else "heads"
 
 
 @torch.no_grad()
@@ -235,6 +267,7 @@ def _blend(average: dict[str, Tensor], model: SAM2, decay: float) -> None:
 def _save(
     path: Path,
     step: int,
+    stage: StageName,
     model: SAM2,
     head: DenseHeads,
     average: dict[str, Tensor],
@@ -242,6 +275,7 @@ def _save(
 ) -> None:
     state = {
         "step": step,
+        "stage": stage,
         "model": model.state_dict(),
         "head": head.state_dict(),
         "average": average,
@@ -252,17 +286,23 @@ def _save(
 
 
 def _resume(
-    path: Path, model: SAM2, head: DenseHeads, average: dict[str, Tensor], optimizer: torch.optim.Optimizer
-) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location=model.device, weights_only=True)
-    model.load_state_dict(state["model"])
-    head.load_state_dict(state["head"])
-    optimizer.load_state_dict(state["optimizer"])
-    for name, tensor in state["average"].items():
-        average[name].copy_(tensor)
-    return int(state["step"])
+    path: Path, model: SAM2, head: DenseHeads, average: dict[str, Tensor], settings: TrainSettings
+) -> tuple[int, torch.optim.Optimizer]:
+    """Where the run was left, and its optimizer; a stage begins with a fresh one."""
+    state: dict[str, Any] = {"step": 0}
+    if path.exists():
+        state = torch.load(path, map_location=model.device, weights_only=True)
+    step = int(state["step"])
+    stage = settings.stage(step)
+    optimizer = _optimizer(model, head, settings, stage)
+    if step:
+        model.load_state_dict(state["model"])
+        head.load_state_dict(state["head"])
+        for name, tensor in state["average"].items():
+            average[name].copy_(tensor)
+        if state.get("stage") == stage.name:
+            optimizer.load_state_dict(state["optimizer"])
+    return step, optimizer
 
 
 def export(weights: dict[str, Tensor], path: Path) -> None:

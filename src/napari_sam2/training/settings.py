@@ -8,13 +8,23 @@ StageName = Literal["dense", "images", "clips"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a run: `steps` optimizer steps from step `first` on, with a peak learning rate of `rate`."""
+    """One stage of a run: `steps` optimizer steps from step `first` on, with a peak learning rate of `rate`.
+
+    Attributes
+    ----------
+    encoder, heads, memory
+        Factors on the rate of trunk and neck, of prompt encoder and mask decoder, and of all that has to do with
+        memory; 0 freezes.
+    """
 
     name: StageName
     first: int
     steps: int
     rate: float
     warm_up: int
+    encoder: float
+    heads: float
+    memory: float
 
     def progress(self, step: int) -> float:
         """0 at the first step of the stage, 1 at its end."""
@@ -38,8 +48,6 @@ class TrainSettings:
         Side of a training window in pixels.
     dense_rate, image_rate, clip_rate
         Peak learning rates of the stages; each warms up and falls off as a cosine.
-    head_rate
-        Factor on the learning rate of everything behind the trunk and neck.
     dense_weight
         Weight of the dense helper's loss while objects are learnt.
     weight_decay, clip_norm
@@ -59,15 +67,14 @@ class TrainSettings:
 
     dense_steps: int = 1200
     image_steps: int = 3000
-    clip_steps: int = 800
+    clip_steps: int = 1200
     images: int = 6
     objects: int = 4
     frames_per_step: int = 8
     window: int = 256
     dense_rate: float = 1.5e-3
     image_rate: float = 1e-3
-    clip_rate: float = 4e-4
-    head_rate: float = 0.5
+    clip_rate: float = 1e-3
     dense_weight: float = 0.3
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -82,9 +89,10 @@ class TrainSettings:
         """The stages in order."""
         second = self.dense_steps + self.image_steps
         return (
-            Stage("dense", 0, self.dense_steps, self.dense_rate, 100),
-            Stage("images", self.dense_steps, self.image_steps, self.image_rate, 100),
-            Stage("clips", second, self.clip_steps, self.clip_rate, 50),
+            Stage("dense", 0, self.dense_steps, self.dense_rate, 100, encoder=1, heads=0.5, memory=0),
+            Stage("images", self.dense_steps, self.image_steps, self.image_rate, 100, encoder=1, heads=0.5, memory=0),
+            # Memory is new here and learns at the full rate; the trunk knows cells already.
+            Stage("clips", second, self.clip_steps, self.clip_rate, 50, encoder=0, heads=0.3, memory=1),
         )
 
     @property

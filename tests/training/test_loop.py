@@ -6,10 +6,14 @@ from itertools import pairwise
 import pytest
 import torch
 
-from napari_sam2.training.loop import learning_rate, positive_weight, train
+from napari_sam2.training.clips import draw_batch
+from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.loop import _optimizer, learning_rate, positive_weight, prepare_memory, train
 from napari_sam2.training.settings import TrainSettings
 from sam2_torch.build import load
 from sam2_torch.config import CELL
+from sam2_torch.network import SAM2
+from sam2_torch.positions import rotary_table, rotate
 
 SETTINGS = TrainSettings(
     dense_steps=1, image_steps=1, clip_steps=2, images=1, objects=2, frames_per_step=3, window=96, save_every=1

@@ -9,7 +9,7 @@ import tifffile
 
 import napari_sam2
 from napari_sam2.api import read_points
-from napari_sam2.errors import CheckpointError, MovieError, PromptError
+from napari_sam2.errors import CheckpointError, MovieError, NapariSam2Error, PromptError
 from napari_sam2.io.clicks import write_clicks
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.prompts import PointPrompt
@@ -97,8 +97,12 @@ def test_kinds_of_movies(layout, movie, model):
         ({"movie": np.full((2, 160, 180), np.nan)}, MovieError, "nothing to segment"),
         ({"points": [(0, 500, 3)]}, PromptError, "outside the image"),
         ({"points": [(9, 5, 3)]}, PromptError, "frames 0 to 3"),
-        ({"points": [(5, 3)]}, PromptError, r"expected rows of \(t, y, x\)"),
+        ({"points": [(5, 3)]}, PromptError, r"expected rows of three numbers \(t, y, x\)"),
         ({"points": []}, PromptError, "Nothing to follow"),
+        ({"points": 5}, PromptError, "expected rows of three numbers"),
+        ({"points": [(0, 1, 2), (0, 1)]}, PromptError, "expected rows of three numbers"),
+        ({"points": ["here"]}, PromptError, "expected rows of three numbers"),
+        ({"device": "tpu", "model": "cell"}, NapariSam2Error, "There is no device 'tpu'"),
         ({"points": [PointPrompt(0, 1, 5, 5, positive=False)]}, PromptError, "object 1"),
         ({"model": "sam3"}, CheckpointError, "There is no model 'sam3'"),
         ({"model": "none.pt"}, CheckpointError, "No weights file at"),
@@ -115,3 +119,16 @@ def test_one_flat_frame_does_not_stop_the_movie(movie, model):
     movie[2] = np.nan
     result = napari_sam2.track(movie, [(0, 62, 69)], model=model)
     assert 0 in result.masklets[1]
+
+
+def test_layers_that_do_not_lie_on_one_another_are_refused(movie, model):
+    image = SimpleNamespace(data=movie, rgb=False, name="m", scale=np.array([1, 0.5, 0.5]), translate=np.zeros(3))
+    points = SimpleNamespace(data=np.array([(0, 31, 35)]), features=pd.DataFrame(index=range(1)), scale=np.ones(3))
+    with pytest.raises(PromptError, match=r"points layer has the scale \[1.0, 1.0, 1.0\], the movie \[1.0, 0.5, 0.5\]"):
+        napari_sam2.track(image, points, model=model)
+
+
+def test_an_object_id_that_is_no_number_is_refused():
+    layer = SimpleNamespace(data=np.array([(0, 5, 6)]), features=pd.DataFrame({"object_id": [np.nan]}))
+    with pytest.raises(PromptError, match="holds no whole number"):
+        read_points(layer)

@@ -8,6 +8,8 @@ import tifffile
 from typer.testing import CliRunner
 
 from napari_sam2.cli import app
+from napari_sam2.errors import MovieError
+from napari_sam2.io.tracks import read_tracks
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
 
@@ -58,6 +60,32 @@ def test_errors_are_one_clear_line(files, movie, points, message):
     assert message in done.output
     assert "Traceback" not in done.output
     assert not (files / "out").exists()
+
+
+def test_what_was_done_before_an_error_is_written(files, monkeypatch):
+    from napari_sam2.video import Video
+
+    real = Video.frame
+
+    def breaks_at_two(self, t):
+        if t == 2:
+            raise MovieError("frame 2 of movie.tif cannot be read")
+        return real(self, t)
+
+    monkeypatch.setattr(Video, "frame", breaks_at_two)
+    done = run("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out")
+    assert done.exit_code == 1
+    assert "Error: frame 2 of movie.tif cannot be read" in done.output
+    assert {r.frame for r in read_tracks(files / "out" / "tracks.csv")} == {0, 1}
+    assert tifffile.imread(files / "out" / "labels.tif").shape == (3, 160, 180)
+
+
+def test_an_output_folder_that_cannot_be_made_is_noticed_at_once(files):
+    (files / "taken").write_text("")
+    done = run("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "taken")
+    assert done.exit_code == 1
+    assert "taken" in done.output
+    assert "Traceback" not in done.output
 
 
 def test_sample_writes_movie_and_truth(tmp_path):

@@ -161,7 +161,8 @@ def read_points(points: Any) -> list[Prompt]:
     """
     if isinstance(points, (str, os.PathLike)):
         return list(read_clicks(Path(points)))
-    features, data = getattr(points, "features", None), getattr(points, "data", points)
+    features = getattr(points, "features", None)
+    data = points if features is None else points.data
     if features is not None and "object_id" in features:
         return _from_layer(data, features)
     rows = list(data) if isinstance(data, Iterable) else [data]

@@ -271,7 +271,7 @@ def test_a_runtime_error_of_the_network_names_the_frame_and_keeps_the_frames_bef
 
     monkeypatch.setattr(propagation, "track", fails_at_last)
     session.set_prompts([clicks[0]])
-    with pytest.raises(PropagationError, match="stopped on frame 3: out of memory"):
+    with pytest.raises(PropagationError, match=r"failed on frame 3 \(out of memory\). The masks found so far are kept"):
         collect(session, "forward")
     assert session.masklets[clicks[0].object_id].frames == (0, 1, 2)
 

@@ -26,7 +26,9 @@ def test_scripting_examples_run(repository, tmp_path, monkeypatch):
     assert names["labels"].shape == rendered.frames.shape[1:]
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/scripting.md", "docs/formats.md", "docs/napari.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "docs/scripting.md", "docs/formats.md", "docs/napari.md"]
+)
 def test_links_lead_somewhere(repository, name):
     page = repository / name
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", page.read_text())]

@@ -39,6 +39,9 @@ class FakeSession:
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
         self.prompts = groups
+        for object_id, frame in changed - groups.keys():
+            if object_id in self.masklets:
+                self.masklets[object_id].remove(frame)
         return {(frame, object_id) for object_id, frame in changed}
 
     def segment(self, frame: int, object_id: int) -> FrameMask | None:

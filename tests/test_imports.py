@@ -36,7 +36,10 @@ def test_the_widget_module_leaves_torch_for_later() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["napari_sam2.api", "napari_sam2.cli", "sam2_torch"])
 def test_works_without_napari_and_qt(module: str) -> None:
-    run_python(f"import sys; sys.modules.update(dict.fromkeys({GUI})); import {module}")
+    loaded = run_python(
+        f"import sys; sys.modules.update(dict.fromkeys({GUI})); import {module}; print({module}.__name__)"
+    )
+    assert loaded == module
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points, files, version
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,13 @@ def test_the_manifest_avoids_fields_that_older_npe2_refuses(repository: Path) ->
 
 @pytest.mark.widget
 def test_every_python_name_of_the_manifest_resolves() -> None:
-    npe2.PluginManifest.from_distribution("napari-sam2").validate_imports()
+    manifest = npe2.PluginManifest.from_distribution("napari-sam2")
+    manifest.validate_imports()
+    commands = manifest.contributions.commands or []
+    assert {command.id for command in commands} == {"napari-sam2.track", "napari-sam2.sample"}
+    for command in commands:
+        module, name = (command.python_name or "").split(":")
+        assert callable(getattr(import_module(module), name))
 
 
 @pytest.mark.widget

@@ -55,6 +55,7 @@ class _Run:
         self._room.release()
 
     def body(self) -> Generator[Any, None, None]:
+        """What the worker runs: yields the job's answers until it ends, fails or is stopped; an error is kept."""
         # Errors are kept, not raised: napari 0.9 would add one of its own to each (`create_worker` connects `errored`
         # to functions that take no error), and superqt swallows a RuntimeError, after which the worker never ends.
         with contextlib.closing(guarded(self.job.steps)) as steps:

@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from parity.networks import filled
 from parity.reference import FOLDER, spec
-from sam2_torch.build import build
-from sam2_torch.config import TINY, SAM2Config, version_2_0
+from sam2_torch.config import TINY, version_2_0
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures
 from sam2_torch.video_predictor import encode_frame
-
-
-def filled(config: SAM2Config) -> SAM2:
-    model = build(config)
-    weights = {k: torch.from_numpy(spec.fill(k, tuple(v.shape), salt="b")) for k, v in model.state_dict().items()}
-    model.load_state_dict(weights)
-    return model.requires_grad_(False)
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ class FrameFeatures:
         """Memory that the three maps take."""
         return sum(x.numel() * x.element_size() for x in (self.stride16, self.stride8, self.stride4))
 
-    def select(self, rows: list[int]) -> "FrameFeatures":
+    def select(self, rows: list[int] | Tensor) -> "FrameFeatures":
         """The features of some objects; shared features stay shared."""
         if len(self.stride16) == 1:
             return self

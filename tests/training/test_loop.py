@@ -1,6 +1,7 @@
 """A few steps of training: it runs, resumes exactly, and writes weights that load."""
 
 import csv
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -56,6 +57,19 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(tmp_path, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), parts.state_dict().values(), strict=True))
 
 
+@pytest.mark.slow
+def test_a_leg_stops_in_time_and_a_new_run_starts_from_its_weights(tmp_path):
+    settings = replace(SETTINGS, dense_steps=0, image_steps=0, clip_steps=3)
+    legs = 0
+    while not (reports := list(train(settings, tmp_path / "legs", minutes=0))) or reports[-1].step < 3:
+        legs += 1
+        assert legs < 3
+    assert legs == 2, "a leg without time makes one step"
+    list(train(replace(settings, clip_rate=1e-9, ema=0.0), tmp_path / "new", start=tmp_path / "legs/weights.safetensors"))
+    old, new = (load(tmp_path / name / "weights.safetensors").state_dict() for name in ("legs", "new"))
+    assert all(torch.allclose(old[k], new[k], atol=1e-3) for k in old)
+
+
 def test_the_rate_warms_up_and_falls_in_every_stage():
     settings = TrainSettings()
     rates = [learning_rate(settings, step) for step in range(settings.steps)]
@@ -79,7 +93,7 @@ def test_positive_pixels_weigh_less_and_less():
 
 def test_memory_attention_begins_by_looking_at_the_same_place():
     model, settings = SAM2(CELL), TrainSettings(dense_steps=0, image_steps=1, images=1, objects=1, window=96)
-    prepare_memory(model, draw_batch(settings, 0), "cpu")
+    prepare_memory(model, draw_batch(settings, 0))
     attention = model.memory_attention.layers[0].cross_attn_image
     tokens = torch.zeros(1, 16 * 16, CELL.width)
     table = rotary_table(16, 16, CELL.width)

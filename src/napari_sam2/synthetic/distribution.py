@@ -74,7 +74,7 @@ def _draw_motion(rng: np.random.Generator, kind: CellKind) -> dict[str, float]:
         "persistence": rng.uniform(0.0, 0.95),
         "rotation": _log_uniform(rng, 0.005, 0.2),
         "stage_drift": float(drift),
-        "stage_jitter": _log_uniform(rng, 0.002, 0.1),
+        "stage_jitter": _log_uniform(rng, 0.002, 0.1) if rng.random() < 0.75 else rng.uniform(0.1, 0.5),
         "deformation": rng.uniform(*amplitude),
         "deformation_rate": rng.uniform(0.03, 0.5),
         "elongation": rng.uniform(*elongation),

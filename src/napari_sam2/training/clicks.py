@@ -1,67 +1,90 @@
-"""Simulated prompts: what a user would click, box or paint, given the truth."""
+"""Simulated prompts: what a user would click, box or paint, given the truth.
 
-import numpy as np
+All on the device where the network runs, for all objects of a step at once.
+"""
+
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Generator, Tensor
 
 from sam2_torch.outputs import PointTokens
 from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
 
 CLICK, BOX, MASK = "click", "box", "mask"
+MIN_PIXELS = 1e-6
 
 
-def inside_click(mask: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float]:
-    """A click (x, y) inside a mask (H, W): often its deepest pixel, else any, deeper ones more likely."""
-    rows, columns = np.nonzero(mask)
-    y0, x0 = rows.min(), columns.min()
-    crop = np.pad(mask[y0 : rows.max() + 1, x0 : columns.max() + 1], 1)
-    depth = ndimage.distance_transform_edt(crop)[1:-1, 1:-1]
-    if rng.random() < 0.3:
-        y, x = np.unravel_index(depth.argmax(), depth.shape)
-    else:
-        weight = (depth ** rng.choice([0.5, 1.0, 2.0])).ravel()
-        y, x = np.unravel_index(rng.choice(weight.size, p=weight / weight.sum()), depth.shape)
-    return float(x + x0), float(y + y0)
+def inside_click(regions: Tensor, rng: Generator) -> Tensor:
+    """A click (x, y) inside each of N regions (N, H, W) bool, deeper pixels more likely: (N, 2), on whole pixels.
+
+    A pixel is as deep as its surroundings at two scales belong to the region. How much that counts is drawn for each
+    region: from nearly any pixel to nearly always the middle.
+    """
+    inside = regions[:, None].float()
+    depth = F.avg_pool2d(inside, 5, 1, 2) * F.avg_pool2d(inside, 17, 1, 8)
+    power = 2 ** (5 * torch.rand(len(regions), 1, generator=rng, device=regions.device) - 2)  # 1/4 .. 8
+    depth = (depth / depth.amax((2, 3), keepdim=True).clamp(min=MIN_PIXELS)).flatten(1)
+    weight = depth**power * inside.flatten(1)
+    place = torch.multinomial(weight.clamp(min=1e-30), 1, generator=rng)[:, 0]
+    width = regions.shape[-1]
+    return torch.stack([place % width, place // width], 1).float()
 
 
-def first_prompts(masks: NDArray[np.bool_], kind: str, rng: np.random.Generator) -> PointTokens:
-    """A click, or a box jittered by a tenth of its size, for each of N masks (N, H, W)."""
+def first_prompts(masks: Tensor, background: Tensor, kind: str, rng: Generator) -> PointTokens:
+    """A click, or a box jittered by a tenth of its size, for each of N masks (N, H, W) bool.
+
+    An object that is not there is clicked in its `background` (N, H, W), or boxed around such a click.
+    """
+    there = masks.flatten(1).any(1)
+    click = inside_click(torch.where(there[:, None, None], masks, background), rng)
     if kind == CLICK:
-        points = [[inside_click(m, rng)] for m in masks]
-        return _tokens(points, [[POSITIVE]] * len(masks))
-    boxes = []
-    for mask in masks:
-        rows, columns = np.nonzero(mask)
-        y0, y1, x0, x1 = rows.min(), rows.max(), columns.min(), columns.max()
-        jitter = rng.normal(0, 0.1, 4) * np.array([x1 - x0, y1 - y0, x1 - x0, y1 - y0])
-        boxes.append((np.array([x0, y0, x1, y1]) + np.clip(jitter, -20, 20)).reshape(2, 2).tolist())
-    return _tokens(boxes, [[BOX_FIRST, BOX_LAST]] * len(masks))
+        return PointTokens(click[:, None], torch.full((len(masks), 1), POSITIVE, device=masks.device))
+    boxes = torch.where(there[:, None], _bounds(masks), torch.cat([click - 16, click + 16], 1))
+    side = (boxes[:, 2:] - boxes[:, :2]).repeat(1, 2)
+    jitter = 0.1 * side * torch.randn(boxes.shape, generator=rng, device=masks.device)
+    boxes = boxes + jitter.clamp(-20, 20)
+    labels = torch.tensor([[BOX_FIRST, BOX_LAST]], device=masks.device).expand(len(masks), -1)
+    return PointTokens(boxes.unflatten(1, (2, 2)), labels)
 
 
-def corrective_clicks(
-    predicted: NDArray[np.bool_], truth: NDArray[np.bool_], rng: np.random.Generator, before: PointTokens | None
-) -> PointTokens:
-    """One more click for each object, in the error region, after the points given `before`."""
-    points, labels = [], []
-    for wrong, right in zip(predicted, truth, strict=True):
-        error = wrong ^ right
-        region = error if error.any() else (right if right.any() else ~right)
-        x, y = inside_click(region, rng)
-        points.append([(x, y)])
-        labels.append([POSITIVE if right[int(y), int(x)] else NEGATIVE])
-    new = _tokens(points, labels)
+def _bounds(masks: Tensor) -> Tensor:
+    """First and last column and row (x0, y0, x1, y1) of N masks; meaningless for empty ones."""
+    columns, rows = masks.any(1).float(), masks.any(2).float()
+    first = [columns.argmax(1), rows.argmax(1)]
+    last = [c.shape[1] - 1 - c.flip(1).argmax(1) for c in (columns, rows)]
+    return torch.stack([*first, *last], 1).float()
+
+
+def painted(masks: Tensor, rng: Generator) -> Tensor:
+    """Masks (N, H, W) as a user paints them, roughly: grown, shrunk and rounded by up to a few pixels."""
+    radius = int(torch.randint(0, 5, (1,), generator=rng, device=masks.device))
+    if not radius:
+        return masks
+    level = 0.3 + 0.4 * torch.rand(len(masks), 1, 1, generator=rng, device=masks.device)
+    rough = F.avg_pool2d(masks[:, None].float(), 2 * radius + 1, 1, radius)[:, 0] > level
+    return torch.where(rough.flatten(1).any(1)[:, None, None], rough, masks)
+
+
+def corrective_clicks(logits: Tensor, truth: Tensor, rng: Generator, before: PointTokens | None) -> PointTokens:
+    """One more click for each object, in the error region, after the points given `before`.
+
+    Parameters
+    ----------
+    logits : (N, 1, h, w)
+        Predicted, at a quarter of the resolution.
+    truth : (N, 4h, 4w) bool
+    """
+    predicted = F.interpolate(logits.detach().float(), scale_factor=4.0, mode="bilinear")[:, 0] > 0
+    error = predicted ^ truth
+    region = torch.where(_any(error), error, torch.where(_any(truth), truth, ~truth))
+    click = inside_click(region, rng)
+    x, y = click.long().unbind(1)
+    right = truth[torch.arange(len(truth), device=truth.device), y, x]
+    labels = torch.where(right, POSITIVE, NEGATIVE)[:, None]
     if before is None:
-        return new
-    return PointTokens(torch.cat([before.xy, new.xy], 1), torch.cat([before.labels, new.labels], 1))
+        return PointTokens(click[:, None], labels)
+    return PointTokens(torch.cat([before.xy, click[:, None]], 1), torch.cat([before.labels, labels], 1))
 
 
-def _tokens(points: list[list[tuple[float, float]]], labels: list[list[int]]) -> PointTokens:
-    return PointTokens(torch.tensor(points, dtype=torch.float32), torch.tensor(labels))
-
-
-def to_numpy(logits: Tensor) -> NDArray[np.bool_]:
-    """Masks (N, H, W) from logits (N, 1, h, w) brought to 4 times their size."""
-    full = torch.nn.functional.interpolate(logits.detach(), scale_factor=4.0, mode="bilinear")
-    return (full[:, 0] > 0).cpu().numpy()
+def _any(masks: Tensor) -> Tensor:
+    return masks.flatten(1).any(1)[:, None, None]

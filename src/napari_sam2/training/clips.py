@@ -1,18 +1,21 @@
 """Training clips: synthetic movies cut to windows, with the masks of a few objects."""
 
-import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from queue import Empty
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
 from napari_sam2.synthetic import SyntheticMovie, random_movie
 from napari_sam2.training.settings import TrainSettings
 
 MIN_AREA = 30
-CLIP_LENGTHS = (3, 4, 4, 5, 8)
+CLIP_LENGTHS = (3, 4, 5, 8, 8)
+ABSENT_SHARE = 0.04
+"""Of the objects of a clip: nothing is there where the user clicks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +24,37 @@ class Clips:
 
     Attributes
     ----------
-    frames : (B, T, H, W) float32, 0..1
-    masks : (B, O, T, H, W) bool
-        Every object is present on the first frame; it may leave later. After a division a mother's mask is that of
-        both daughters.
+    frames : (B, T, H, W) float16, 0..1
+    packed : (B, O, T, H, W / 8) uint8
+        Masks, eight pixels a byte. An object is present on the first frame, or never; it may leave later. After a
+        division a mother's mask is that of both daughters.
     dense : (B, T, 4, H / 4, W / 4) float16
         Of all cells, see `dense_targets`.
     """
 
-    frames: NDArray[np.float32]
-    masks: NDArray[np.bool_]
-    dense: NDArray[np.float16]
+    frames: Tensor
+    packed: Tensor
+    dense: Tensor
+
+    def to(self, device: torch.device | str) -> "Clips":
+        """The same on a device."""
+        return Clips(*(t.to(device, non_blocking=True) for t in (self.frames, self.packed, self.dense)))
+
+    def pin_memory(self) -> "Clips":
+        """The same in memory that a GPU can fetch from."""
+        return Clips(*(t.pin_memory() for t in (self.frames, self.packed, self.dense)))
+
+    @property
+    def masks(self) -> Tensor:
+        """(B, O, T, H, W) bool."""
+        bits = torch.tensor([128, 64, 32, 16, 8, 4, 2, 1], dtype=torch.uint8, device=self.packed.device)
+        return (self.packed[..., None] & bits).ne(0).flatten(-2)
+
+    @property
+    def background(self) -> Tensor:
+        """(B, H, W) bool: where no cell is on the first frame."""
+        cells = self.dense[:, 0, :1].float()
+        return torch.nn.functional.interpolate(cells, scale_factor=4.0)[:, 0] < 0.5
 
 
 def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, size: int) -> Clips:
@@ -49,7 +72,10 @@ def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, si
         chosen = rng.choice(ids, num_objects, replace=len(ids) < num_objects)
         masks = np.stack([np.isin(labels, families.get(int(i), (int(i),))) for i in chosen])
         dense = np.stack([dense_targets(frame) for frame in labels])
-        return Clips(np.ascontiguousarray(frames)[None], np.ascontiguousarray(masks)[None], dense[None])
+        if (dense[0, 0] == 0).any():
+            masks[rng.random(num_objects) < ABSENT_SHARE] = False
+        arrays = (frames.astype(np.float16), np.packbits(masks, axis=-1), dense)
+        return Clips(*(torch.from_numpy(np.ascontiguousarray(a))[None] for a in arrays))
 
 
 def dense_targets(labels: NDArray[np.uint16]) -> NDArray[np.float16]:
@@ -120,7 +146,7 @@ def _place(
 def draw_batch(settings: TrainSettings, step: int) -> Clips:
     """The batch of a step; depends on the settings' seed and the step alone."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step])))
-    if settings.stage(step).name != "clips":
+    if settings.shows(step) != "clips":
         count, length = settings.images, 1
     else:
         length = int(rng.choice(CLIP_LENGTHS))
@@ -129,41 +155,26 @@ def draw_batch(settings: TrainSettings, step: int) -> Clips:
         draw_clip(rng, num_frames=length, num_objects=settings.objects, size=settings.window) for _ in range(count)
     ]
     return Clips(
-        np.concatenate([c.frames for c in clips]),
-        np.concatenate([c.masks for c in clips]),
-        np.concatenate([c.dense for c in clips]),
+        torch.cat([c.frames for c in clips]), torch.cat([c.packed for c in clips]), torch.cat([c.dense for c in clips])
     )
 
 
-def _produce(settings: TrainSettings, first: int, queue: "multiprocessing.Queue[Clips]") -> None:
-    for step in range(first, settings.steps, settings.workers):
-        queue.put(draw_batch(settings, step))
+class _Batches(Dataset[Clips]):
+    def __init__(self, settings: TrainSettings) -> None:
+        self.settings = settings
+
+    def __getitem__(self, step: int) -> Clips:
+        return draw_batch(self.settings, step)
 
 
-def batches(settings: TrainSettings, first: int) -> Iterator[Clips]:
+def batches(settings: TrainSettings, first: int, *, pinned: bool = False) -> Iterable[Clips]:
     """Batches from step `first` on, rendered ahead in worker processes, in the same order for any number of them."""
-    context = multiprocessing.get_context("spawn")
-    queues = [context.Queue(4) for _ in range(settings.workers)]
-    workers = [
-        context.Process(target=_produce, args=(settings, first + i, queue), daemon=True)
-        for i, queue in enumerate(queues)
-    ]
-    for worker in workers:
-        worker.start()
-    try:
-        for step in range(first, settings.steps):
-            i = (step - first) % settings.workers
-            yield _take(queues[i], workers[i])
-    finally:
-        for worker in workers:
-            worker.terminate()
-            worker.join()
-
-
-def _take(queue: "multiprocessing.Queue[Clips]", worker: multiprocessing.process.BaseProcess) -> Clips:
-    while True:
-        try:
-            return queue.get(timeout=5)
-        except Empty:
-            if not worker.is_alive():
-                raise ChildProcessError(f"a process that renders movies ended with code {worker.exitcode}") from None
+    return DataLoader(
+        _Batches(settings),
+        batch_size=None,
+        sampler=range(first, settings.steps),
+        num_workers=settings.workers,
+        prefetch_factor=3,
+        multiprocessing_context="spawn",
+        pin_memory=pinned,
+    )

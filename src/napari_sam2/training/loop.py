@@ -9,21 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Generator, Tensor
 
-from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, first_prompts, to_numpy
+from napari_sam2.training.clicks import BOX, CLICK, MASK, corrective_clicks, first_prompts, painted
 from napari_sam2.training.clips import Clips, batches
 from napari_sam2.training.dense import DenseHeads, dense_loss
 from napari_sam2.training.losses import Loss, prediction_loss
 from napari_sam2.training.settings import Stage, StageName, TrainSettings
 from sam2_torch.attention import RotaryAttention
+from sam2_torch.build import load
 from sam2_torch.config import CELL, SAM2Config
 from sam2_torch.memory_bank import FORWARD, MemoryBank, MemoryRules
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import FrameFeatures, MaskInput, MaskPrediction, PointTokens
+from sam2_torch.outputs import FrameFeatures, MaskInput, MaskPrediction
 from sam2_torch.video_predictor import encode_frame, memorize, segment, track
 
 LOCAL_BIAS = 2.5
@@ -44,61 +44,77 @@ class StepReport:
 
 
 def train(
-    settings: TrainSettings, out: Path, *, config: SAM2Config = CELL, device: str = "cpu"
+    settings: TrainSettings,
+    out: Path,
+    *,
+    config: SAM2Config = CELL,
+    device: str = "cpu",
+    start: Path | None = None,
+    minutes: float = math.inf,
 ) -> Iterator[StepReport]:
-    """Train from scratch, or go on where `out` was left; yields a report every 50 steps.
+    """Train, or go on where `out` was left; yields a report every 50 steps.
 
     Writes `out/state.pt` (to resume), `out/log.csv`, `out/settings.jsonl` (a line each time it is started, so that a
     change on the way is on record) and `out/weights.safetensors`, the averaged weights in float16.
+
+    Parameters
+    ----------
+    start
+        Weights to begin a new run with; by default fresh ones.
+    minutes
+        A leg: stop after so long, in a state to go on from.
     """
     out.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
     torch.manual_seed(settings.seed)
-    model = SAM2(config).to(device).train()
+    model = SAM2(config)
+    if start is not None:
+        model.load_state_dict(load(start, config).state_dict())
+    model.to(device).train()
     head = DenseHeads(config).to(device)
-    if device == "cpu":
-        model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.image_encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     first, optimizer = _resume(out / "state.pt", model, head, average, settings)
     with (out / "settings.jsonl").open("a") as file:
-        file.write(json.dumps({"from_step": first, **asdict(settings)}) + "\n")
-    total = settings.steps
-    sums, counted, started = np.zeros(3), 0, time.monotonic()
-    for step, clips in zip(range(first, total), batches(settings, first), strict=True):
-        if step == settings.stage(step).first:
-            if settings.stage(step).name == "clips":
-                prepare_memory(model, clips, device)
+        start_name = None if start is None else start.name
+        file.write(json.dumps({"from_step": first, "start": start_name, "device": device, **asdict(settings)}) + "\n")
+    sums, counted, started = torch.zeros(3, device=device), 0, time.monotonic()
+    for step, clips in zip(range(first, settings.steps), batches(settings, first, pinned=device != "cpu"), strict=True):
+        stage = settings.stage(step)
+        if step == stage.first:
+            if stage.name == "clips" and (start is None or step > 0):
+                prepare_memory(model, clips.to(device))
                 _blend(average, model, 0.0)
-            optimizer = _optimizer(model, head, settings, settings.stage(step))
+            optimizer = _optimizer(model, head, settings, stage)
         rate = learning_rate(settings, step)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
-        with torch.autocast(device, torch.bfloat16):
-            loss, first_iou, iou = _step(model, head, clips, settings, step, device)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            loss, figures = _step(model, head, clips.to(device), settings, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_([*model.parameters(), *head.parameters()], settings.clip_norm)
         optimizer.step()
         _blend(average, model, min(settings.ema, (1 + step) / (10 + step)))
-        sums += (loss.item(), first_iou, iou)
+        sums += figures
         counted += 1
-        if (step + 1) % 50 == 0 or step + 1 == total:
-            report = StepReport(
-                step + 1,
-                settings.stage(step).name,
-                *_means(sums, counted),
-                rate,
-                (time.monotonic() - started) / counted,
-            )
+        is_last = step + 1 == settings.steps or time.monotonic() - began > 60 * minutes
+        if (step + 1) % 50 == 0 or is_last:
+            loss_mean, first_iou, iou = (sums / counted).tolist()
+            seconds = (time.monotonic() - started) / counted
+            report = StepReport(step + 1, stage.name, loss_mean, first_iou, iou, rate, seconds)
             _log(out / "log.csv", report)
             yield report
-            sums, counted, started = np.zeros(3), 0, time.monotonic()
-        if (step + 1) % settings.save_every == 0 or step + 1 == total:
-            _save(out / "state.pt", step + 1, settings.stage(step).name, model, head, average, optimizer)
+            sums, counted, started = torch.zeros(3, device=device), 0, time.monotonic()
+        if (step + 1) % settings.save_every == 0 or is_last:
+            _save(out / "state.pt", step + 1, stage.name, model, head, average, optimizer)
             export(average, out / "weights.safetensors")
+        if is_last:
+            return
 
 
 @torch.no_grad()
-def prepare_memory(model: SAM2, clips: Clips, device: str) -> None:
+def prepare_memory(model: SAM2, clips: Clips) -> None:
     """Let memory attention begin as what it should become: each token looks at its own place on earlier frames.
 
     Rotary positions turn a part that all queries and keys share into a preference for equal places, so a constant in
@@ -109,14 +125,9 @@ def prepare_memory(model: SAM2, clips: Clips, device: str) -> None:
         attention = cast(RotaryAttention, layer.cross_attn_image)
         attention.q_proj.bias.fill_(LOCAL_BIAS)
         attention.k_proj.bias.fill_(LOCAL_BIAS)
-    frames = _encode(model, torch.from_numpy(clips.frames[:, 0]).to(device)).stride16.float()
+    frames = _encode(model, clips.frames[:, 0]).stride16.float()
     model.memory_attention.norm.weight.copy_(frames.std((0, 2, 3)))
     model.memory_attention.norm.bias.copy_(frames.mean((0, 2, 3)) + model.no_mem_embed[0, 0])
-
-
-def _means(sums: np.ndarray, count: int) -> tuple[float, float, float]:
-    loss, first_iou, iou = (float(v) / count for v in sums)
-    return loss, first_iou, iou
 
 
 def learning_rate(settings: TrainSettings, step: int) -> float:
@@ -136,71 +147,83 @@ def positive_weight(settings: TrainSettings, step: int) -> float:
     return float(30 * (2 / 30) ** max(0.0, (progress - 0.3) / 0.7))
 
 
-def _step(
-    model: SAM2, head: DenseHeads, clips: Clips, settings: TrainSettings, step: int, device: str
-) -> tuple[Tensor, float, float]:
-    """Loss of a batch, mean IoU on the first frames and over all frames."""
-    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([settings.seed, step, 1])))
-    num_clips, num_objects, num_frames = clips.masks.shape[:3]
-    masks = clips.masks.reshape(num_clips * num_objects, num_frames, *clips.masks.shape[3:])
-    rows = np.repeat(np.arange(num_clips), num_objects).tolist()
-    truth = torch.from_numpy(masks).to(device).float()
+def _step(model: SAM2, head: DenseHeads, clips: Clips, settings: TrainSettings, step: int) -> tuple[Tensor, Tensor]:
+    """Loss of a batch; and for the log (loss, mean IoU on the first frames, mean IoU over all frames)."""
+    num_clips, num_frames = clips.frames.shape[:2]
+    device = clips.frames.device
+    rng = Generator(device).manual_seed(settings.seed + (step << 20))
+    with torch.set_grad_enabled(settings.stage(step).encoder > 0):
+        encoded = _encode(model, clips.frames.flatten(0, 1))
+    helper = dense_loss(head(encoded), clips.dense.flatten(0, 1).float())
+    if settings.shows(step) == "dense":
+        return helper, torch.stack([helper.detach(), helper.new_zeros(()), helper.new_zeros(())])
+    masks = clips.masks.flatten(0, 1)  # (N, T, H, W)
+    clip_of = torch.arange(num_clips, device=device).repeat_interleave(clips.packed.shape[1])
     weight = positive_weight(settings, step)
     bank = MemoryBank(MemoryRules.of(model.config))
-    losses: list[Loss] = []
-    helper = torch.zeros((), device=device)
-    dense_only = settings.stage(step).name == "dense"
+    first: list[Loss] = []
+    later: list[Loss] = []
     for t in range(num_frames):
-        with torch.set_grad_enabled(settings.stage(step).encoder > 0):
-            shared = _encode(model, torch.from_numpy(clips.frames[:, t]).to(device))
-        helper = helper + dense_loss(head(shared), torch.from_numpy(clips.dense[:, t]).to(device).float())
-        if dense_only:
-            continue
-        features = shared.select(rows)
+        features = encoded.select(clip_of * num_frames + t)
         if t == 0:
-            found = _first_frame(model, features, masks[:, 0], truth[:, 0], settings, weight, rng, num_frames > 1)
+            background = clips.background[clip_of]
+            prediction, prompted, first = _first_frame(
+                model, features, masks[:, 0], background, settings, weight, rng, in_clip=num_frames > 1
+            )
         else:
-            found = _later_frame(model, features, masks[:, t], truth[:, t], weight, rng, bank, t, settings)
-        prediction, prompted, new = found
-        losses += new
+            prediction, prompted, new = _later_frame(model, features, masks[:, t], weight, rng, bank, t, settings)
+            later += new
         if t + 1 < num_frames:
             bank.add(t, memorize(model, features, prediction, prompted=prompted), prompted=prompted)
-    if dense_only:
-        return helper / num_frames, 0.0, 0.0
-    total = torch.stack([loss.total for loss in losses]).mean() + settings.dense_weight * helper / num_frames
-    return total, losses[0].iou.item(), float(np.mean([loss.iou.item() for loss in losses]))
+    total = torch.stack([loss.total for loss in first]).mean()
+    if later:
+        total = 0.4 * total + 0.6 * torch.stack([loss.total for loss in later]).mean()
+    total = total + settings.dense_weight * helper
+    iou = torch.stack([loss.iou for loss in first + later]).mean()
+    return total, torch.stack([total.detach(), first[0].iou, iou])
 
 
 def _encode(model: SAM2, frames: Tensor) -> FrameFeatures:
     """Encode grey frames (B, H, W)."""
-    return encode_frame(model, frames[:, None].expand(-1, 3, -1, -1))
+    return encode_frame(model, frames.float()[:, None].expand(-1, 3, -1, -1))
 
 
 Found = tuple[MaskPrediction, bool, list[Loss]]
 
 
+def _draw(rng: Generator) -> float:
+    return float(torch.rand(1, generator=rng, device=rng.device))
+
+
 def _first_frame(
     model: SAM2,
     features: FrameFeatures,
-    masks: np.ndarray,
-    truth: Tensor,
+    masks: Tensor,
+    background: Tensor,
     settings: TrainSettings,
     weight: float,
-    rng: np.random.Generator,
+    rng: Generator,
+    *,
     in_clip: bool,
 ) -> Found:
-    """The first prompt; on single images, at times a corrective click with the first logits fed back."""
-    kind = str(rng.choice([CLICK, BOX, MASK], p=[0.7, 0.2, 0.1] if in_clip else [0.75, 0.25, 0.0]))
+    """The first prompt; at times corrective clicks with the logits before them fed back."""
+    luck = _draw(rng)
+    kind = CLICK if luck < 0.7 else (BOX if luck < 0.9 or not in_clip else MASK)
+    truth = masks.float()
     if kind == MASK:
-        prediction = segment(model, features, MaskInput(truth[:, None]))
+        prediction = segment(model, features, MaskInput(painted(masks, rng)[:, None].float()))
         return prediction, True, [prediction_loss(prediction, truth, max_weight=weight)]
-    tokens = _to(first_prompts(masks, kind, rng), truth.device)
+    tokens = first_prompts(masks, background, kind, rng)
     prediction = segment(model, features, tokens)
     losses = [prediction_loss(prediction, truth, max_weight=weight)]
-    if not in_clip and rng.random() < settings.correction_share:
-        logits = prediction.candidates[torch.arange(len(masks)), prediction.candidate_ious.argmax(1)][:, None].detach()
-        more = _to(corrective_clicks(to_numpy(logits), masks, rng, tokens), truth.device)
-        prediction = segment(model, features, more, previous_logits=logits)
+    share = 0.3 if in_clip else 1.0
+    for _ in range(2):
+        if _draw(rng) >= share * settings.correction_share:
+            break
+        best = prediction.candidate_ious.argmax(1)
+        logits = prediction.candidates[torch.arange(len(masks), device=masks.device), best][:, None].detach()
+        tokens = corrective_clicks(logits, masks, rng, tokens)
+        prediction = segment(model, features, tokens, previous_logits=logits)
         losses.append(prediction_loss(prediction, truth, max_weight=weight))
     return prediction, True, losses
 
@@ -208,10 +231,9 @@ def _first_frame(
 def _later_frame(
     model: SAM2,
     features: FrameFeatures,
-    masks: np.ndarray,
-    truth: Tensor,
+    masks: Tensor,
     weight: float,
-    rng: np.random.Generator,
+    rng: Generator,
     bank: MemoryBank,
     frame: int,
     settings: TrainSettings,
@@ -221,18 +243,15 @@ def _later_frame(
     if memories is None:
         raise RuntimeError("the first frame of a clip is always prompted")
     prediction = track(model, features, memories)
+    truth = masks.float()
     losses = [prediction_loss(prediction, truth, max_weight=weight)]
-    if rng.random() >= 0.3 * settings.correction_share:
+    if _draw(rng) >= 0.3 * settings.correction_share:
         return prediction, False, losses
     logits = prediction.logits.detach()
-    tokens = _to(corrective_clicks(to_numpy(logits), masks, rng, None), truth.device)
+    tokens = corrective_clicks(logits, masks, rng, None)
     prediction = segment(model, features, tokens, memories=memories, previous_logits=logits)
     losses.append(prediction_loss(prediction, truth, max_weight=weight))
     return prediction, True, losses
-
-
-def _to(tokens: PointTokens, device: torch.device) -> PointTokens:
-    return PointTokens(tokens.xy.to(device), tokens.labels.to(device))
 
 
 def _optimizer(model: SAM2, head: DenseHeads, settings: TrainSettings, stage: Stage) -> torch.optim.AdamW:
@@ -248,7 +267,7 @@ def _optimizer(model: SAM2, head: DenseHeads, settings: TrainSettings, stage: St
             (0.0, [p for p in parameters if p.ndim < 2]),
         ):
             groups.append({"params": chosen, "weight_decay": decay * (factor > 0), "factor": factor})
-    return torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98))
+    return torch.optim.AdamW(groups, lr=stage.rate, betas=(0.9, 0.98), fused=next(model.parameters()).is_cuda)
 
 
 def _part(name: str) -> str:

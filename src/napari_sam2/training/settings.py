@@ -43,7 +43,9 @@ class TrainSettings:
     images, objects
         Images in a step of the first two stages, and objects clicked in each image or clip.
     frames_per_step
-        Frames in a step of the last stage: clips of 3, 4, 5 or 8 frames, as many as fit.
+        Frames in a step on clips: clips of 3, 4, 5 or 8 frames, as many as fit.
+    image_every
+        While clips are learnt, every so many steps one is on single images, lest they be forgotten.
     window
         Side of a training window in pixels.
     dense_rate, image_rate, clip_rate
@@ -55,8 +57,8 @@ class TrainSettings:
     ema
         Decay of the running average of the weights, which is what is kept.
     correction_share
-        Share of image steps in which a corrective click follows the first prompt; on a tracked frame of a clip it is
-        three tenths of this.
+        Share of image steps in which a corrective click follows the first prompt, and of those in which another
+        follows that; on a tracked frame of a clip it is three tenths of this.
     save_every
         Steps between two states on disk, from which a run that was stopped goes on.
     seed
@@ -71,6 +73,7 @@ class TrainSettings:
     images: int = 6
     objects: int = 4
     frames_per_step: int = 8
+    image_every: int = 3
     window: int = 256
     dense_rate: float = 1.5e-3
     image_rate: float = 1e-3
@@ -91,8 +94,8 @@ class TrainSettings:
         return (
             Stage("dense", 0, self.dense_steps, self.dense_rate, 100, encoder=1, heads=0.5, memory=0),
             Stage("images", self.dense_steps, self.image_steps, self.image_rate, 100, encoder=1, heads=0.5, memory=0),
-            # Memory is new here and learns at the full rate; the trunk knows cells already.
-            Stage("clips", second, self.clip_steps, self.clip_rate, 50, encoder=0, heads=0.3, memory=1),
+            # Memory is new here and learns at the full rate; the others know cells already.
+            Stage("clips", second, self.clip_steps, self.clip_rate, 50, encoder=0.5, heads=0.5, memory=1),
         )
 
     @property
@@ -103,3 +106,9 @@ class TrainSettings:
     def stage(self, step: int) -> Stage:
         """The stage that a step belongs to."""
         return next(s for s in reversed(self.stages) if step >= s.first)
+
+    def shows(self, step: int) -> StageName:
+        """What a step is about: that of its stage, or images in between clips."""
+        stage = self.stage(step)
+        between = stage.name == "clips" and (step - stage.first) % self.image_every == self.image_every - 1
+        return "images" if between else stage.name

@@ -53,15 +53,36 @@ def test_mask_prompts_compare_by_pixels_and_keep_their_own():
     assert ObjectPrompts(mask=prompt) == ObjectPrompts(mask=MaskPrompt(0, 1, prompt.mask))
 
 
-def test_group_keeps_the_order_of_points_and_the_last_box_and_mask():
+def test_group_keeps_the_order_of_points_and_the_last_box():
     points = [PointPrompt(0, 7, y, 1.0, positive=y != 2) for y in (3, 2, 1)]
     boxes = [BoxPrompt(0, 7, 0, 0, 4, 4), BoxPrompt(0, 7, 1, 1, 5, 5)]
-    masks = [MaskPrompt(0, 7, np.ones(SHAPE, bool)), MaskPrompt(0, 7, np.eye(*SHAPE, dtype=bool))]
     other = PointPrompt(4, 2, 0, 0)
-    groups = group_prompts([points[0], boxes[0], masks[0], other, points[1], boxes[1], masks[1], points[2]])
+    groups = group_prompts([points[0], boxes[0], other, points[1], boxes[1], points[2]])
     assert list(groups) == [(7, 0), (2, 4)]
-    assert groups[7, 0] == ObjectPrompts(tuple(points), boxes[1], masks[1])
+    assert groups[7, 0] == ObjectPrompts(tuple(points), boxes[1])
     assert groups[2, 4] == ObjectPrompts((other,))
+
+
+def test_a_mask_replaces_what_came_before_it_and_is_corrected_by_what_comes_after():
+    before, after = PointPrompt(0, 7, 3, 1.0), PointPrompt(0, 7, 2, 1.0, positive=False)
+    box = BoxPrompt(0, 7, 0, 0, 4, 4)
+    masks = [MaskPrompt(0, 7, np.ones(SHAPE, bool)), MaskPrompt(0, 7, np.eye(*SHAPE, dtype=bool))]
+    assert group_prompts([before, box, *masks]) == {(7, 0): ObjectPrompts(mask=masks[1])}
+    assert group_prompts([before, *masks]).popitem()[1].is_painted
+    corrected = group_prompts([before, *masks, after]).popitem()[1]
+    assert corrected == ObjectPrompts((after,), mask=masks[1])
+    assert not corrected.is_painted
+    assert corrected.extends(ObjectPrompts(mask=masks[1]))
+    assert not corrected.extends(ObjectPrompts(mask=masks[0]))
+    assert not corrected.extends(corrected)
+
+
+def test_only_negative_points_do_not_say_where_an_object_is():
+    negative = PointPrompt(0, 7, 2, 1.0, positive=False)
+    assert not ObjectPrompts((negative,)).says_where
+    assert ObjectPrompts((negative, PointPrompt(0, 7, 2, 5))).says_where
+    assert ObjectPrompts((negative,), box=BoxPrompt(0, 7, 0, 0, 4, 4)).says_where
+    assert ObjectPrompts((negative,), mask=MaskPrompt(0, 7, np.ones(SHAPE, bool))).says_where
 
 
 def test_group_takes_numpy_numbers_and_returns_plain_keys():

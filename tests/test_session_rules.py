@@ -209,12 +209,12 @@ def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy, tru
     session = TrackingSession(Video((truth > 0).astype(np.float32), contrast=(0, 1)), toy)
     session.set_prompts([PointPrompt(0, 1, *STILL)])
     session.segment(0, 1)
-    assert session._followed[1].diameter == pytest.approx(2 * RADIUS, rel=0.2)
+    assert session._objects[1].followed.diameter == pytest.approx(2 * RADIUS, rel=0.2)
     large = np.zeros((HEIGHT, WIDTH), bool)
     large[40:200, 200:360] = True
     session.set_prompts([MaskPrompt(0, 1, large)])
     assert session.segment(0, 1).area == large.sum()
-    assert session._followed[1].diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5)
+    assert session._objects[1].followed.diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5)
 
 
 def test_a_disc_at_the_border_is_followed(session, truth):

@@ -22,7 +22,7 @@ def test_forward_starts_at_the_first_prompt_and_backward_at_the_last():
 def test_objects_join_at_their_own_prompts():
     (sweep,) = plan_sweeps("forward", {1: [0], 2: [3]}, num_frames=5)
     assert [sweep.active(t) for t in sweep.frames] == [[1], [1], [1], [1, 2], [1, 2]]
-    assert [sweep.joining(t) for t in sweep.frames] == [[1], [], [], [2], []]
+    assert sweep.joins == {1: 0, 2: 3}
 
 
 def test_bounds():
@@ -33,6 +33,16 @@ def test_bounds():
 
 def test_nothing_lies_before_the_first_frame():
     assert frames(plan_sweeps("both", {1: [0]}, num_frames=3)) == [[0, 1, 2]]
+
+
+def test_prompts_that_move_on_the_way_move_the_start():
+    forward, before = plan_sweeps("both", {1: [2], 2: [2]}, num_frames=6)
+    (backward,) = plan_sweeps("backward", {1: [5], 2: [5]}, num_frames=6)
+    moved = {1: [1, 4], 2: [3]}
+    assert [forward.replan(moved).active(t) for t in forward.frames] == [[1], [1, 2], [1, 2], [1, 2]]
+    assert [before.replan(moved).active(t) for t in before.frames] == [[2], [1, 2]]
+    assert [backward.replan(moved).active(t) for t in backward.frames] == [[], [1], [1, 2], [1, 2], [1, 2], [1, 2]]
+    assert forward.replan(moved).frames == forward.frames
 
 
 def test_nothing_to_visit_is_an_error():

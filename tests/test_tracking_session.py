@@ -162,7 +162,7 @@ def test_rebuilt_memory_serves_a_correction_as_well_as_memory_that_was_kept(mode
     for bounded in (True, False):
         session = TrackingSession(Video(frames), model)
         session.set_prompts([clicks[0]])
-        followed = session._followed[object_id] = session._follower.new_object(object_id)
+        followed = session._objects[object_id].followed
         if not bounded:
             keep_everything(followed.bank)
         collect(session, "forward")
@@ -280,6 +280,6 @@ def test_state_is_bounded_but_for_the_masklets(model, movie, clicks):
     frames = np.concatenate([movie.frames, movie.frames[::-1]] * 2)
     session = TrackingSession(Video(frames), model, diameter=30)
     session.set_prompts(clicks[:1])
-    sizes = [len(session._followed[clicks[0].object_id].bank) for _ in session.propagate("forward")]
+    sizes = [len(session._objects[clicks[0].object_id].followed.bank) for _ in session.propagate("forward")]
     assert max(sizes) <= 16
     assert session._follower._features.nbytes <= session._follower._features.budget

@@ -25,11 +25,15 @@ class MemoryRules:
         divided by. The original takes min(16, length of the movie); a stream has no length and takes 16.
     max_prompted
         At most so many prompted frames, the closest ones; None: all, as the original does.
+    restart_at_prompts
+        Whether a prompted frame hides the recent frames before it from those after it, for an object that a prompt
+        brought back from another one; False, as the original does. (`clear_non_cond_mem_around_input`)
     """
 
     num_memories: int = 7
     max_pointers: int = 16
     max_prompted: int | None = None
+    restart_at_prompts: bool = False
 
     @classmethod
     def of(cls, config: SAM2Config) -> "MemoryRules":
@@ -118,10 +122,11 @@ class MemoryBank:
             elif abs(t - frame) >= reach:
                 self.recent[t] = self.recent[t].pointer_only()
 
-    def forget(self, frame: int) -> None:
-        """Drop everything remembered of a frame."""
-        self.prompted.pop(frame, None)
-        self.recent.pop(frame, None)
+    def forget(self, *frames: int) -> None:
+        """Drop everything remembered of some frames."""
+        for frame in frames:
+            self.prompted.pop(frame, None)
+            self.recent.pop(frame, None)
 
     def clear_recent(self) -> None:
         """Keep prompted frames only."""
@@ -129,12 +134,19 @@ class MemoryBank:
 
     def missing(self, frame: int, direction: int) -> list[int]:
         """Frames that `select` would read if they were there, far to near; prompted ones left out."""
-        candidates = [frame - direction * distance for distance in range(self.rules.max_pointers - 1, 0, -1)]
+        candidates = [frame - direction * distance for distance in range(self._reach(frame, direction), 0, -1)]
         return [t for t in candidates if t not in self.prompted and not self._serves(t, frame)]
 
     def reads_features(self, of: int, frame: int) -> bool:
         """Whether `frame` looks at the features of another frame, or at most at its pointer."""
         return abs(frame - of) < self.rules.num_memories
+
+    def _reach(self, frame: int, direction: int) -> int:
+        """How many frames back recent memories are looked at."""
+        if self.rules.restart_at_prompts:
+            passed = [direction * (frame - t) for t in self.prompted if direction * (frame - t) > 0]
+            return min([*passed, self.rules.max_pointers]) - 1
+        return self.rules.max_pointers - 1
 
     def _serves(self, t: int, frame: int) -> bool:
         return t in self.recent and (self.recent[t].features is not None or not self.reads_features(t, frame))
@@ -147,12 +159,13 @@ class MemoryBank:
         """
         if not self.prompted:
             return None
-        chosen = self._closest_prompted(frame)
+        chosen = self._closest_prompted(frame, direction)
         spare = {t: m for t, m in self.prompted.items() if t not in chosen}
+        reach = self._reach(frame, direction)
 
         def recent(distance: int) -> FrameMemory | None:
             t = frame - direction * distance
-            return self.recent.get(t) or spare.get(t)
+            return spare.get(t) or (self.recent.get(t) if distance <= reach else None)
 
         spatial = [(0, self.prompted[t].features) for t in chosen]
         for distance in range(self.rules.num_memories - 1, 0, -1):
@@ -179,14 +192,17 @@ class MemoryBank:
             max_distance=self.rules.max_pointers - 1,
         )
 
-    def _closest_prompted(self, frame: int) -> list[int]:
-        """At most `max_prompted` prompted frames: the closest before, the closest at or after, then the nearest."""
+    def _closest_prompted(self, frame: int, direction: int) -> list[int]:
+        """At most `max_prompted` prompted frames: the closest passed already, the closest ahead, then the nearest.
+
+        (`select_closest_cond_frames`, which is the same in both directions and needs a limit of two or more.)
+        """
         limit = self.rules.max_prompted
         frames = list(self.prompted)
         if limit is None or len(frames) <= limit:
             return frames
-        before = [t for t in frames if t < frame]
-        after = [t for t in frames if t >= frame]
-        chosen = ([max(before)] if before else []) + ([min(after)] if after else [])
-        rest = sorted((t for t in frames if t not in chosen), key=lambda t: abs(t - frame))
-        return (chosen + rest)[:limit]
+        passed = [t for t in frames if direction * (frame - t) > 0]
+        nearest = sorted(frames, key=lambda t: abs(t - frame))
+        ahead = [t for t in nearest if t not in passed]
+        first = [t for t in nearest if t in passed][:1] + ahead[:1]
+        return (first + [t for t in nearest if t not in first])[:limit]

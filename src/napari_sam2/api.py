@@ -66,6 +66,8 @@ def open_session(
     diameter: float | None = None,
     contrast: tuple[float, float] | None = None,
     device: str = "auto",
+    max_prompted: int | None = None,
+    restart_at_prompts: bool = False,
 ) -> TrackingSession:
     """Start a session on a movie.
 
@@ -81,16 +83,20 @@ def open_session(
         Intensities that become black and white; by default percentiles of sampled frames.
     device
         See `load_model`.
+    max_prompted, restart_at_prompts
+        What objects remember; see `TrackingSession`.
 
     Raises
     ------
     MovieError, CheckpointError, PromptError
-        If the movie, the model or the diameter is unusable.
+        If the movie, the model or a setting is unusable.
     """
     video = Video.open(movie, contrast=contrast)
     if isinstance(model, (str, os.PathLike)):
         model = load_model(os.fspath(model), device=device)
-    return TrackingSession(video, model, diameter=diameter)
+    return TrackingSession(
+        video, model, diameter=diameter, max_prompted=max_prompted, restart_at_prompts=restart_at_prompts
+    )
 
 
 def track(
@@ -99,6 +105,8 @@ def track(
     *,
     prompts: Iterable[Prompt] = (),
     direction: Direction = "both",
+    first: int | None = None,
+    last: int | None = None,
     model: Any = "cell",
     diameter: float | None = None,
     contrast: tuple[float, float] | None = None,
@@ -118,6 +126,9 @@ def track(
         More prompts, of any kind.
     direction
         "forward" from each object's first prompt, "backward" from its last, or "both" ways from its first.
+    first, last
+        Lowest and highest frame to visit, both included; by default the whole movie. An object whose prompts lie
+        outside joins at the border.
     model, diameter, contrast, device
         As for `open_session`.
     progress
@@ -139,14 +150,21 @@ def track(
     _check_transforms(movie, points)
     session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device)
     session.set_prompts([*read_points(points), *prompts])
-    run(session, direction, progress)
+    run(session, direction, progress, first=first, last=last)
     return TrackResult(session)
 
 
-def run(session: TrackingSession, direction: Direction = "both", progress: Progress | None = None) -> None:
-    """Propagate all objects of a session and report on it; raises as `TrackingSession.propagate` does."""
-    total = session.plan(direction)
-    for done, result in enumerate(session.propagate(direction), start=1):
+def run(
+    session: TrackingSession,
+    direction: Direction = "both",
+    progress: Progress | None = None,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+) -> None:
+    """Propagate all objects of a session and report on it; arguments and errors as of `TrackingSession.propagate`."""
+    total = session.plan(direction, first=first, last=last)
+    for done, result in enumerate(session.propagate(direction, first=first, last=last), start=1):
         if progress is not None:
             progress(result, done, total)
 

@@ -119,12 +119,14 @@ class _PackedMask:
 class Masklet(Mapping[int, FrameMask]):
     """One object's masks through time: a mapping from frame to FrameMask, iterated in the order of the frames.
 
-    Crops are kept packed and are unpacked anew each time one is asked for.
+    Crops are kept packed and are unpacked anew each time one is asked for. A frame has a mask, or the object was looked
+    for and is absent, or nothing is known of it.
     """
 
     def __init__(self, object_id: int) -> None:
         self.object_id = object_id
         self._packed: dict[int, _PackedMask] = {}
+        self._absent: set[int] = set()
 
     def add(self, mask: FrameMask) -> None:
         """Keep a mask; it replaces the one its frame had.
@@ -136,16 +138,28 @@ class Masklet(Mapping[int, FrameMask]):
         """
         if mask.object_id != self.object_id:
             raise ValueError(f"mask of object {mask.object_id} given to the masklet of object {self.object_id}")
+        self._absent.discard(mask.frame)
         self._packed[mask.frame] = _PackedMask(mask.box, np.packbits(mask.crop), mask.score, mask.predicted_iou)
 
     def remove(self, frame: int) -> None:
-        """Forget the mask on a frame; nothing happens if there is none."""
+        """Forget what is known of a frame; nothing happens if that is nothing."""
         self._packed.pop(frame, None)
+        self._absent.discard(frame)
+
+    def mark_absent(self, frame: int) -> None:
+        """Keep that the object was looked for on a frame and is not there."""
+        self._packed.pop(frame, None)
+        self._absent.add(frame)
 
     @property
     def frames(self) -> tuple[int, ...]:
         """The frames that have a mask, sorted."""
         return tuple(sorted(self._packed))
+
+    @property
+    def absent(self) -> tuple[int, ...]:
+        """The frames on which the object was looked for and is absent, its object score being 0 or less, sorted."""
+        return tuple(sorted(self._absent))
 
     @property
     def nbytes(self) -> int:

@@ -83,17 +83,36 @@ Prompt = PointPrompt | BoxPrompt | MaskPrompt
 
 @dataclass(frozen=True, slots=True)
 class ObjectPrompts:
-    """All prompts of one object on one frame, points in the order in which they were given."""
+    """All prompts of one object on one frame, points in the order in which they were given.
+
+    A mask alone is the answer itself; points and a box beside it were given later, and correct it.
+    """
 
     points: tuple[PointPrompt, ...] = ()
     box: BoxPrompt | None = None
     mask: MaskPrompt | None = None
 
+    @property
+    def is_painted(self) -> bool:
+        """Whether a mask is all there is."""
+        return self.mask is not None and self.box is None and not self.points
+
+    @property
+    def says_where(self) -> bool:
+        """Whether something says where the object is; negative points only correct a mask that is there already."""
+        return self.mask is not None or self.box is not None or any(point.positive for point in self.points)
+
+    def extends(self, before: "ObjectPrompts") -> bool:
+        """Whether these are other prompts and some more points, so that the mask found before is one to correct."""
+        count = len(before.points)
+        same = self.box == before.box and self.mask == before.mask
+        return same and len(self.points) > count and self.points[:count] == before.points
+
 
 def group_prompts(prompts: Iterable[Prompt]) -> dict[tuple[int, int], ObjectPrompts]:
     """Collect prompts by (object_id, frame), in the order in which the pairs first appear.
 
-    A later box or mask of the same object on the same frame replaces the earlier one.
+    Of the same object on the same frame, a later box replaces the earlier one, and a mask replaces all before it.
 
     Raises
     ------
@@ -110,7 +129,7 @@ def group_prompts(prompts: Iterable[Prompt]) -> dict[tuple[int, int], ObjectProm
         elif isinstance(prompt, BoxPrompt):
             groups[key] = replace(group, box=prompt)
         else:
-            groups[key] = replace(group, mask=prompt)
+            groups[key] = ObjectPrompts(mask=prompt)
     return groups
 
 
@@ -203,7 +222,7 @@ def _check_first_frames(prompts: list[Prompt]) -> None:
     groups = group_prompts(prompts)
     for object_id, frame in {object_id: frame for object_id, frame in sorted(groups, reverse=True)}.items():
         group = groups[object_id, frame]
-        if group.box is None and group.mask is None and not any(point.positive for point in group.points):
+        if not group.says_where:
             raise PromptError(
                 f"object {object_id} has only negative points on frame {frame}, its first prompted one: "
                 "add a positive point, a box or a mask there"

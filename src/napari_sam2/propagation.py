@@ -64,16 +64,19 @@ class FollowedObject:
 class Follower:
     """Runs a model on a video for any number of objects; keeps the last frame and some features, nothing else."""
 
-    def __init__(self, video: Video, model: SAM2, *, diameter: float | None = None) -> None:
+    def __init__(
+        self, video: Video, model: SAM2, *, diameter: float | None = None, rules: MemoryRules | None = None
+    ) -> None:
         self.video = video
         self.model = model
         self.diameter = diameter
+        self.rules = MemoryRules.of(model.config) if rules is None else rules
         self._frame: tuple[int, Tensor] | None = None
         self._features = FeatureCache()
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
-        return FollowedObject(object_id, MemoryBank(MemoryRules.of(self.model.config)), diameter=self.diameter)
+        return FollowedObject(object_id, MemoryBank(self.rules), diameter=self.diameter)
 
     @torch.inference_mode()
     def segment(
@@ -103,12 +106,16 @@ class Follower:
         if window is None or not self._holds(window, prompts):
             before, window = None, self._prompt_window(followed, frame, prompts, near)
         features = self._encode(frame, [window])
+        painted = None
         if prompts.mask is not None:
             mask = torch.from_numpy(prompts.mask.mask.copy()).to(self.model.device)
-            prediction = segment(self.model, features, MaskInput(cut_mask(mask, window)))
+            painted = segment(self.model, features, MaskInput(cut_mask(mask, window)))
+        if painted is not None and prompts.is_painted:
+            prediction = painted
         else:
             memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
-            previous = None if before is None else before.prediction.logits
+            given = painted if before is None else before.prediction
+            previous = None if given is None else given.logits
             if previous is None and memories is not None:
                 previous = track(self.model, features, memories).logits
             tokens = self._tokens(prompts, window)
@@ -120,7 +127,7 @@ class Follower:
         """The mask of a prompted frame, and the window moves there; a painted one is exactly what was painted."""
         prompted = followed.prompted[frame]
         seen = self._seen(prompted.window, prompted.prediction, CLICKED)
-        if prompts.mask is not None:
+        if prompts.mask is not None and prompts.is_painted:
             painted = np.where(prompts.mask.mask, np.float32(1), np.float32(-1))
             seen = SeenMask(painted, (0, 0), seen.score, seen.predicted_iou, PAINTED)
         self.look_at(followed, seen.centroid or _center(prompted.window))

@@ -1,12 +1,18 @@
 """Which frames a propagation visits, and where each object joins."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from napari_sam2.errors import PromptError
 
 Direction = Literal["forward", "backward", "both"]
+Start = Literal["first", "last", "before"]
+_STARTS: dict[Direction, tuple[Start, ...]] = {
+    "forward": ("first",),
+    "backward": ("last",),
+    "both": ("first", "before"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,30 +21,37 @@ class Sweep:
 
     Attributes
     ----------
-    step
-        1 forward, -1 backward.
-    joins
-        By object ID, the frame from which on the object is followed.
+    start
+        Where an object starts: at its "first" prompt, going forward; at its "last" one, or "before" its first one,
+        going backward.
     frames
         The frames visited, in order.
+    joins
+        By object ID, the frame from which on the object is followed.
     """
 
-    step: int
-    joins: Mapping[int, int]
+    start: Start
     frames: range
+    joins: Mapping[int, int]
 
-    def joining(self, frame: int) -> list[int]:
-        """IDs of the objects that are followed from this frame on."""
-        return [object_id for object_id, join in self.joins.items() if join == frame]
+    @property
+    def step(self) -> int:
+        """1 forward, -1 backward."""
+        return 1 if self.start == "first" else -1
 
     def active(self, frame: int) -> list[int]:
         """IDs of the objects that are followed on this frame, sorted."""
         return sorted(object_id for object_id, join in self.joins.items() if (frame - join) * self.step >= 0)
 
+    def replan(self, prompted: Mapping[int, Sequence[int]]) -> "Sweep":
+        """The same frames for objects whose prompted frames have changed meanwhile."""
+        low, high = sorted((self.frames[0], self.frames[-1]))
+        return replace(self, joins=_joins(self.start, prompted, low, high))
+
 
 def plan_sweeps(
     direction: Direction,
-    prompted: Mapping[int, list[int]],
+    prompted: Mapping[int, Sequence[int]],
     *,
     num_frames: int,
     first: int | None = None,
@@ -60,18 +73,12 @@ def plan_sweeps(
     PromptError
         For another direction, or if there is no frame to visit.
     """
-    if direction not in ("forward", "backward", "both"):
+    if direction not in _STARTS:
         raise PromptError(f"direction is {direction!r}, expected 'forward', 'backward' or 'both'")
     low, high = max(0, first or 0), num_frames - 1 if last is None else min(num_frames - 1, last)
     if low > high:
         raise PromptError(f"No frames from {first} to {last}: the movie has the frames 0 to {num_frames - 1}.")
-    sweeps = []
-    if direction in ("forward", "both"):
-        sweeps.append(_forward({i: min(frames) for i, frames in prompted.items()}, low, high))
-    if direction == "backward":
-        sweeps.append(_backward({i: max(frames) for i, frames in prompted.items()}, low, high))
-    if direction == "both":
-        sweeps.append(_backward({i: min(frames) - 1 for i, frames in prompted.items()}, low, high))
+    sweeps = [_sweep(start, prompted, low, high) for start in _STARTS[direction]]
     sweeps = [sweep for sweep in sweeps if len(sweep.frames)]
     if not sweeps:
         frames = sorted(t for frames in prompted.values() for t in frames)
@@ -82,11 +89,16 @@ def plan_sweeps(
     return sweeps
 
 
-def _forward(starts: dict[int, int], low: int, high: int) -> Sweep:
-    joins = {i: max(t, low) for i, t in starts.items() if t <= high}
-    return Sweep(1, joins, range(min(joins.values()), high + 1) if joins else range(0))
+def _sweep(start: Start, prompted: Mapping[int, Sequence[int]], low: int, high: int) -> Sweep:
+    joins = _joins(start, prompted, low, high)
+    if not joins:
+        return Sweep(start, range(0), joins)
+    frames = range(min(joins.values()), high + 1) if start == "first" else range(max(joins.values()), low - 1, -1)
+    return Sweep(start, frames, joins)
 
 
-def _backward(starts: dict[int, int], low: int, high: int) -> Sweep:
-    joins = {i: min(t, high) for i, t in starts.items() if t >= low}
-    return Sweep(-1, joins, range(max(joins.values()), low - 1, -1) if joins else range(0))
+def _joins(start: Start, prompted: Mapping[int, Sequence[int]], low: int, high: int) -> dict[int, int]:
+    if start == "first":
+        return {i: max(min(frames), low) for i, frames in prompted.items() if min(frames) <= high}
+    starts = {i: max(frames) if start == "last" else min(frames) - 1 for i, frames in prompted.items()}
+    return {i: min(t, high) for i, t in starts.items() if t >= low}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import index
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from napari_sam2.errors import PromptError, PropagationError
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
-from napari_sam2.overlaps import SeenMask, resolve_overlaps
+from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
-from napari_sam2.propagation import FollowedObject, Follower
+from napari_sam2.propagation import Follower
 from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
+from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video
+from sam2_torch.memory_bank import MemoryRules
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
@@ -23,11 +25,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """One frame of a propagation: the masks of the objects present on it, and the IDs of those that are absent."""
+    """One frame of a propagation.
+
+    Attributes
+    ----------
+    frame
+        Its number.
+    masks
+        Of the objects that were found, as the session keeps them.
+    absent
+        IDs of the objects that are not there, their object score being 0 or less.
+    empty
+        IDs of the objects that should be there, but got no pixel: other objects have them all.
+    """
 
     frame: int
     masks: tuple[FrameMask, ...]
     absent: tuple[int, ...]
+    empty: tuple[int, ...] = ()
 
 
 class TrackingSession:
@@ -37,6 +52,10 @@ class TrackingSession:
     tracked one, and among equals the higher mask logit wins. Where a mask meets one that was stored earlier, labels
     show the smaller ID. A prompted frame keeps the mask that its prompts gave, whatever is propagated over it.
     A session is for one thread at a time.
+
+    Prompts and objects may be added, changed and removed at any time, also while a propagation is under way: it goes on
+    with what there is when it comes to its next frame. What came from a prompt that was moved or removed is shown until
+    it is propagated again, and is not remembered.
 
     Parameters
     ----------
@@ -48,33 +67,52 @@ class TrackingSession:
         Typical diameter of an object in source pixels, for models that look at objects at one scale; by default
         estimated for each object from its prompts.
 
-    Attributes
-    ----------
-    prompts
-        By (object_id, frame).
-    masklets
-        By object ID; the masks found so far.
+    max_prompted
+        How many prompted frames an object looks at from any other frame, the closest ones; by default all of them, as
+        in SAM 2. Each makes a frame slower by as much as a frame memory does.
+    restart_at_prompts
+        Whether what was tracked up to a prompted frame counts for nothing after it, for objects that were lost to
+        another one before a correction; by default it does count, as in SAM 2.
     """
 
-    def __init__(self, video: Video, model: "SAM2", *, diameter: float | None = None) -> None:
+    def __init__(
+        self,
+        video: Video,
+        model: "SAM2",
+        *,
+        diameter: float | None = None,
+        max_prompted: int | None = None,
+        restart_at_prompts: bool = False,
+    ) -> None:
         if diameter is not None and not 1 <= diameter <= 10_000:
             raise PromptError(f"diameter is {diameter}, expected 1 to 10000 pixels; leave it out to have it estimated")
+        if max_prompted is not None and max_prompted < 1:
+            raise PromptError(f"max_prompted is {max_prompted}, expected 1 or more; leave it out to use all prompts")
         self.video = video
-        self.prompts: dict[tuple[int, int], ObjectPrompts] = {}
-        self.masklets: dict[int, Masklet] = {}
-        self._follower = Follower(video, model, diameter=diameter)
-        self._followed: dict[int, FollowedObject] = {}
-        self._segmented: dict[tuple[int, int], ObjectPrompts] = {}
-        # By object ID a byte a frame: 1 where it was tracked from the prompts it has now.
-        self._tracked: dict[int, bytearray] = {}
+        rules = replace(MemoryRules.of(model.config), max_prompted=max_prompted, restart_at_prompts=restart_at_prompts)
+        self._follower = Follower(video, model, diameter=diameter, rules=rules)
+        self._objects: dict[int, TrackedObject] = {}
+        self._edits = 0
+
+    @property
+    def prompts(self) -> dict[tuple[int, int], ObjectPrompts]:
+        """By (object_id, frame)."""
+        return {(i, frame): p for i, known in self._objects.items() for frame, p in known.prompts.items()}
+
+    @property
+    def masklets(self) -> dict[int, Masklet]:
+        """By object ID; the masks found so far."""
+        return {i: known.masklet for i, known in self._objects.items()}
 
     @property
     def object_ids(self) -> tuple[int, ...]:
         """IDs of the objects that have prompts, sorted."""
-        return tuple(sorted({object_id for object_id, _ in self.prompts}))
+        return tuple(sorted(i for i, known in self._objects.items() if known.prompts))
 
     def add_prompts(self, *prompts: Prompt) -> set[tuple[int, int]]:
         """Add prompts to those there are; returns the (frame, object_id) that changed.
+
+        On the same frame of the same object, a box replaces the one before, and a mask all that was there before.
 
         Raises
         ------
@@ -97,22 +135,24 @@ class TrackingSession:
         check_prompts(prompts, num_frames=self.video.num_frames, shape_yx=self.video.shape_yx)
         old, new = self.prompts, group_prompts(prompts)
         changed = {key for key in new.keys() | old.keys() if new.get(key) != old.get(key)}
-        anchors = {i: min(t for j, t in old if j == i) for i in {i for i, _ in old}}
-        self.prompts = new
-        for object_id, frame in changed:
-            if (object_id, frame) not in new:
-                self._forget_prompt(object_id, frame)
-            before, now = old.get((object_id, frame)), new.get((object_id, frame))
-            if frame == anchors.get(object_id) and before is not None and (now is None or not _extends(now, before)):
-                self._start_anew(object_id)
+        by_object: dict[int, dict[int, ObjectPrompts]] = {object_id: {} for object_id, _ in changed}
+        for (object_id, frame), group in new.items():
+            if object_id in by_object:
+                by_object[object_id][frame] = group
+        for object_id, groups in by_object.items():
+            if object_id not in self._objects:
+                self._objects[object_id] = TrackedObject(object_id, self._follower)
+            known = self._objects[object_id]
+            known.set_prompts(groups)
+            if not groups and not known.masklet:
+                del self._objects[object_id]
+        self._edits += 1
         return {(frame, object_id) for object_id, frame in changed}
 
     def remove_object(self, object_id: int) -> None:
-        """Forget an object altogether: prompts, memories, masks."""
-        self.prompts = {key: p for key, p in self.prompts.items() if key[0] != object_id}
-        self._segmented = {key: p for key, p in self._segmented.items() if key[0] != object_id}
-        for state in (self._followed, self.masklets, self._tracked):
-            state.pop(object_id, None)
+        """Forget an object altogether: prompts, memories, masks. Those of other objects stay as they are."""
+        self._objects.pop(object_id, None)
+        self._edits += 1
 
     def segment(self, frame: int, object_id: int) -> FrameMask | None:
         """The mask of an object on a frame it is prompted on, from the prompts there; None if it is empty.
@@ -127,12 +167,12 @@ class TrackingSession:
             If the network fails.
         """
         frame, object_id = index(frame), index(object_id)
-        key = (object_id, frame)
-        if key not in self.prompts:
+        known = self._objects.get(object_id)
+        if known is None or frame not in known.prompts:
             raise PromptError(f"object {object_id} has no prompt on frame {frame}: click it there first")
+        self._edits += 1
         with _explained(frame):
-            seen = self._segment(key)
-        return self._keep(frame, object_id, seen.to_frame_mask(frame, object_id))
+            return known.segment(frame)
 
     def plan(
         self,
@@ -155,7 +195,9 @@ class TrackingSession:
     ) -> Iterator[FrameResult]:
         """Follow objects through the movie, one frame at a time; stop it whenever you like, what is done stays.
 
-        Each object starts at its own prompt: forward at its first, backward at its last, both ways at its first.
+        Each object starts at its own prompt: forward at its first, backward at its last, both ways at its first. Going
+        on from the frame after the one stopped at gives the masks that running through would have given. Objects that
+        get their first prompt on the way are left to the next propagation; those removed are left out from then on.
 
         Parameters
         ----------
@@ -164,7 +206,8 @@ class TrackingSession:
         object_ids
             Which objects; by default all that have prompts.
         first, last
-            Lowest and highest frame to visit; an object that begins outside joins at the border.
+            Lowest and highest frame to visit, both included; an object that begins outside joins at the border, with
+            the memories of the frames before it if it was tracked there.
 
         Raises
         ------
@@ -177,89 +220,59 @@ class TrackingSession:
 
     def labels(self, frame: int) -> NDArray[np.uint32]:
         """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
-        masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
+        masks = [known.masklet[frame] for known in self._objects.values() if frame in known.masklet]
         return compose_labels(masks, self.video.shape_yx)
 
-    def _segment(self, key: tuple[int, int]) -> SeenMask:
-        """Mask of prompts; a correction if the object was tracked around that frame from other prompts."""
-        object_id, frame = key
-        prompts, before = self.prompts[key], self._segmented.get(key)
-        followed = self._followed.setdefault(object_id, self._follower.new_object(object_id))
-        direction = self._direction_of_correction(followed, frame)
-        masklet = self.masklets.get(object_id)
-        mask = None if masklet is None else masklet.get(frame)
-        if direction is None and prompts.box is None and prompts.mask is None:
-            self._need_a_positive(prompts, frame, object_id)
-        if direction is not None:
-            self._rebuild(followed, frame, direction)
-        followed.bank.forget(frame)
-        seen = self._follower.segment(
-            followed,
-            frame,
-            prompts,
-            refines=before is not None and _extends(prompts, before),
-            memory_direction=direction,
-            near=None if mask is None or direction is None else mask.centroid,
-        )
-        self._segmented[key] = prompts
-        return seen
-
-    def _direction_of_correction(self, followed: FollowedObject, frame: int) -> int | None:
-        """How tracking comes to a frame from the other prompts; None if it has not come near it."""
-        others = [t for t in followed.prompted if t != frame]
-        tracked = self._tracked.get(followed.object_id)
-        if not others or tracked is None:
-            return None
-        step = 1 if frame >= min(others) else -1
-        reach = followed.bank.rules.num_memories
-        near = (frame - step * k for k in range(reach))
-        return step if any(0 <= t < len(tracked) and tracked[t] for t in near) else None
-
-    @staticmethod
-    def _need_a_positive(prompts: ObjectPrompts, frame: int, object_id: int) -> None:
-        if not any(point.positive for point in prompts.points):
-            raise PromptError(
-                f"object {object_id} has only negative points on frame {frame}, where there is no mask to correct: "
-                "add a positive point, or propagate to that frame first"
-            )
-
     def _run(self, sweeps: list[Sweep]) -> Iterator[FrameResult]:
+        followed = {i for sweep in sweeps for i in sweep.joins}
         for sweep in sweeps:
-            with _explained(sweep.frames[0]):
-                self._segment_prompts(sweep.joins)
-                objects = {i: self._followed[i] for i in sweep.joins}
-                for followed in objects.values():
-                    self._follower.remember_prompts(followed)
+            edits = -1
             for frame in sweep.frames:
+                if edits != self._edits:
+                    edits, starts = self._edits, self._starts(followed)
+                    sweep = sweep.replan(starts)
+                    self._prepare(starts)
+                if not starts:
+                    return
                 with _explained(frame):
-                    for object_id in sweep.joining(frame):
-                        self._join(objects[object_id], frame, sweep.step)
-                    result = self._visit(frame, [objects[i] for i in sweep.active(frame)], sweep.step)
+                    result = self._visit(frame, [self._objects[i] for i in sweep.active(frame)], sweep.step)
                 yield result
 
-    def _visit(self, frame: int, active: Sequence[FollowedObject], step: int) -> FrameResult:
-        seen = self._follower.step(frame, [f for f in active if frame not in f.prompted], step)
-        for followed in active:
-            if frame in followed.prompted:
-                prompts = self.prompts[followed.object_id, frame]
-                seen[followed.object_id] = self._follower.show_prompted(followed, frame, prompts)
+    def _visit(self, frame: int, active: Sequence[TrackedObject], step: int) -> FrameResult:
+        for known in active:
+            known.arrive(frame, step)
+        prompted = {known.object_id for known in active if frame in known.followed.prompted}
+        seen = self._follower.step(frame, [o.followed for o in active if o.object_id not in prompted], step)
+        seen |= {o.object_id: o.show_prompted(frame) for o in active if o.object_id in prompted}
+        won = resolve_overlaps(seen, self.video.shape_yx)
+        masks: list[FrameMask] = []
+        absent: list[int] = []
+        empty: list[int] = []
+        for known in active:
+            mask = known.keep(frame, seen[known.object_id], won[known.object_id])
+            known.leave(frame, step)
+            if mask is not None:
+                masks.append(mask)
             else:
-                self._tracked.setdefault(followed.object_id, bytearray(self.video.num_frames))[frame] = 1
-        masks = []
-        for object_id, won in sorted(resolve_overlaps(seen, self.video.shape_yx).items()):
-            mask = self._keep(frame, object_id, seen[object_id].to_frame_mask(frame, object_id, won))
-            masks += [mask] if mask is not None else []
-        present = {m.object_id for m in masks}
-        return FrameResult(frame, tuple(masks), tuple(i for i in sorted(seen) if i not in present))
+                (absent if seen[known.object_id].score <= 0 else empty).append(known.object_id)
+        return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty))
 
-    def _join(self, followed: FollowedObject, frame: int, step: int) -> None:
-        """Start to follow an object at a frame: memories of the frames before it, and the window where it was there."""
-        self._rebuild(followed, frame, step)
-        masklet = self.masklets.get(followed.object_id)
-        known = [t for t in masklet or () if t in followed.prompted or self._is_tracked(followed, t)]
-        if masklet is not None and known:
-            nearest = min(known, key=lambda t: (abs(t - frame + step), t))
-            self._follower.look_at(followed, masklet[nearest].centroid)
+    def _prepare(self, object_ids: Iterable[int]) -> None:
+        """Answer and memorize all prompts of some objects, frame by frame, so that each frame is encoded once.
+
+        Prompts that only correct wait for the mask that they correct, until the propagation comes to them.
+        """
+        objects = [self._objects[object_id] for object_id in sorted(object_ids)]
+        for frame, known in sorted(((t, o) for o in objects for t in o.starts), key=lambda pair: pair[0]):
+            with _explained(frame):
+                if not known.is_answered(frame):
+                    known.segment(frame)
+                known.remember()
+
+    def _starts(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
+        """By object ID, the frames from which it can be followed, of those that have prompts."""
+        known = {i: self._objects[i] for i in object_ids if i in self._objects}
+        return {i: one.starts for i, one in known.items() if one.prompts}
 
     def _sweeps(
         self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
@@ -271,68 +284,13 @@ class TrackingSession:
                 f"Nothing to follow: {f'object {strangers[0]} has' if strangers else 'there are'} no prompts. "
                 "Click a cell first."
             )
-        prompted = {i: [frame for j, frame in self.prompts if j == i] for i in chosen}
-        return plan_sweeps(direction, prompted, num_frames=self.video.num_frames, first=first, last=last)
-
-    def _segment_prompts(self, object_ids: Iterable[int]) -> None:
-        for object_id, frame in sorted(self.prompts, key=lambda key: (key[1], key[0])):
-            if object_id in object_ids and self._segmented.get((object_id, frame)) != self.prompts[object_id, frame]:
-                self.segment(frame, object_id)
-
-    def _is_tracked(self, followed: FollowedObject, frame: int) -> bool:
-        tracked = self._tracked.get(followed.object_id)
-        return tracked is not None and bool(tracked[frame])
-
-    def _rebuild(self, followed: FollowedObject, frame: int, step: int) -> None:
-        """Put back what the bank has forgotten of the frames that `frame` looks at, from their stored masks."""
-        masklet = self.masklets.get(followed.object_id)
-        self._follower.remember_prompts(followed)
-        if masklet is not None:
-            missing = [t for t in followed.bank.missing(frame, step) if t in masklet and self._is_tracked(followed, t)]
-            if missing:
-                self._follower.rebuild(followed, [masklet[t] for t in missing], frame=frame, direction=step)
-
-    def _keep(self, frame: int, object_id: int, mask: FrameMask | None) -> FrameMask | None:
-        masklet = self.masklets.setdefault(object_id, Masklet(object_id))
-        if mask is None:
-            masklet.remove(frame)
-        else:
-            masklet.add(mask)
-        return mask
-
-    def _forget_prompt(self, object_id: int, frame: int) -> None:
-        self._segmented.pop((object_id, frame), None)
-        followed = self._followed.get(object_id)
-        if followed is not None:
-            followed.prompted.pop(frame, None)
-            followed.bank.forget(frame)
-            if not followed.prompted:
-                followed.diameter = self._follower.diameter
-        tracked = self._tracked.get(object_id)
-        around = range(max(0, frame - 1), min(self.video.num_frames, frame + 2))
-        if object_id in self.masklets and not (tracked is not None and any(tracked[t] for t in around)):
-            self.masklets[object_id].remove(frame)
-        if object_id not in self.object_ids:
-            self._followed.pop(object_id, None)
-            if not self.masklets.get(object_id):
-                self.masklets.pop(object_id, None)
-
-    def _start_anew(self, object_id: int) -> None:
-        """What was tracked from a first prompt that is gone is shown until it is tracked again, but not remembered."""
-        self._tracked.pop(object_id, None)
-        if object_id in self._followed:
-            self._followed[object_id].bank.clear_recent()
+        return plan_sweeps(direction, self._starts(chosen), num_frames=self.video.num_frames, first=first, last=last)
 
     def _all_prompts(self) -> Iterator[Prompt]:
+        """All prompts, on each frame in an order that groups them again as they are."""
         for group in self.prompts.values():
+            yield from (p for p in (group.mask, group.box) if p is not None)
             yield from group.points
-            yield from (p for p in (group.box, group.mask) if p is not None)
-
-
-def _extends(now: ObjectPrompts, before: ObjectPrompts) -> bool:
-    """Whether points were added to the same prompts, so that the mask before is one to refine."""
-    same = now.box == before.box and now.mask is None and before.mask is None
-    return same and len(now.points) > len(before.points) and now.points[: len(before.points)] == before.points
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import ZIP_STORED, ZipFile
 
 import torch
 from safetensors.torch import load_file
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from sam2_torch.config import CELL, OFFICIAL, SAM2Config
 from sam2_torch.errors import CheckpointError
+
+_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
@@ -30,13 +33,33 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        _check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes the unpickler fail in every way there is
         raise CheckpointError(
-            f"{path} is not a readable checkpoint ({type(error).__name__}). It is damaged, cut short, or not made of "
-            "tensors alone; nothing in it was executed. Download it again, or convert it to safetensors."
+            f"{path} is not a readable checkpoint ({_kind(path) or type(error).__name__}). It is damaged, cut short, "
+            "or not made of tensors alone; nothing in it was executed. Download it again, or convert it to safetensors."
         ) from error
     return _state_dict(content, path)
+
+
+def _check_archive(path: Path) -> None:
+    """PyTorch has saved zip archives, not compressed, since 1.6; nothing else is let near its unpickler.
+
+    Compressed members could be small here and larger than memory there.
+    """
+    with ZipFile(path) as archive:
+        if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
+            raise ValueError("compressed members")
+
+
+def _kind(path: Path) -> str:
+    """What a file that cannot be read is, where that is plain to see."""
+    with path.open("rb") as file:
+        beginning = file.read(64).lstrip().lower()
+    if not beginning:
+        return "it is empty"
+    return "it is a web page" if beginning.startswith((b"<!doctype html", b"<html")) else ""
 
 
 def _state_dict(content: object, path: Path) -> dict[str, Tensor]:
@@ -80,7 +103,7 @@ def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], confi
     Raises
     ------
     CheckpointError
-        Naming the first tensors that are missing, unexpected, of another shape, or not finite.
+        Naming the first tensors that are missing, unexpected, of another shape or type, or not finite.
     """
     missing, unexpected = sorted(expected.keys() - given.keys()), sorted(given.keys() - expected.keys())
     if missing or unexpected:
@@ -93,6 +116,11 @@ def check_fit(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], confi
             raise CheckpointError(
                 f"Tensor {name} has shape {tuple(given[name].shape)}, but {config.name} expects "
                 f"{tuple(tensor.shape)}. Load the file with the config it was trained with."
+            )
+        if given[name].dtype not in _DTYPES or given[name].layout != torch.strided or given[name].is_meta:
+            raise CheckpointError(
+                f"Tensor {name} is {given[name].dtype}, {given[name].layout}, on {given[name].device}; expected stored "
+                "floating-point numbers. Save the weights as float32 or float16."
             )
         if not torch.isfinite(given[name]).all():
             raise CheckpointError(f"Tensor {name} holds NaN or infinity: the file is damaged. Download it again.")

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -74,6 +75,26 @@ def test_no_checkpoint_at_all(tmp_path, suffix, content):
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+@pytest.mark.parametrize(
+    ("content", "kind"), [(b"", "it is empty"), (b"\n<!DOCTYPE html><html>404</html>", "it is a web page")]
+)
+def test_what_is_plain_to_see_is_told(tmp_path, suffix, content, kind):
+    (tmp_path / f"file{suffix}").write_bytes(content)
+    with pytest.raises(CheckpointError, match=f"not a readable checkpoint .{kind}"):
+        load(tmp_path / f"file{suffix}")
+
+
+def test_an_archive_that_grows_when_it_is_read_is_not_read(tmp_path, weights, monkeypatch):
+    torch.save(weights, tmp_path / "w.pt")
+    with ZipFile(tmp_path / "w.pt") as plain, ZipFile(tmp_path / "bomb.pt", "w", ZIP_DEFLATED) as packed:
+        for member in plain.infolist():
+            packed.writestr(member.filename, plain.read(member))
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(CheckpointError, match="not a readable checkpoint"):
+        load(tmp_path / "bomb.pt")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 def test_truncated(tmp_path, weights, suffix):
     path = tmp_path / f"w{suffix}"
     save_file(weights, path) if suffix == ".safetensors" else torch.save(weights, path)
@@ -112,6 +133,9 @@ def test_missing_unexpected_misshapen_and_damaged_tensors(tmp_path, weights):
         ("unexpected", {"extra": torch.zeros(1)}, "1 unexpected"),
         ("shape", {"no_mem_embed": torch.zeros(2)}, r"has shape \(2,\)"),
         ("nan", {"no_mem_embed": torch.full((1, 1, 128), float("nan"))}, "NaN or infinity"),
+        ("integers", {"no_mem_embed": torch.zeros((1, 1, 128), dtype=torch.int8)}, "is torch.int8"),
+        ("meta", {"no_mem_embed": torch.zeros((1, 1, 128), device="meta")}, "on meta; expected stored"),
+        ("sparse", {"no_mem_embed": torch.zeros((1, 1, 128)).to_sparse()}, "torch.sparse_coo"),
     ):
         changed = {k: v for k, v in (weights | change).items() if v is not None}
         torch.save(changed, tmp_path / f"{name}.pt")

@@ -10,7 +10,11 @@ from typing import Annotated
 
 import typer
 
+from napari_sam2 import cli_models
+from napari_sam2.cli_errors import errors_in_one_line, fail
+
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
+app.add_typer(cli_models.app, name="models")
 
 
 class DirectionOption(StrEnum):
@@ -21,7 +25,9 @@ class DirectionOption(StrEnum):
     both = "both"
 
 
-ModelOption = Annotated[str, typer.Option(help="Model: 'cell', or the path of a .safetensors or .pt file.")]
+ModelOption = Annotated[
+    str, typer.Option(help="A name from `napari-sam2 models list`, or the path of a .safetensors or .pt file.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
@@ -38,7 +44,7 @@ def track(
     device: DeviceOption = "auto",
 ) -> None:
     """Follow clicked cells through a movie."""
-    with _errors_in_one_line():
+    with errors_in_one_line():
         from napari_sam2 import api
 
         session = api.open_session(movie, model=model, diameter=diameter, device=device)
@@ -61,7 +67,7 @@ def demo(
     show: Annotated[bool, typer.Option(help="Open napari on the result if there is a display.")] = True,
 ) -> None:
     """Follow a few cells of a sample movie, and show how good it is."""
-    with _errors_in_one_line():
+    with errors_in_one_line():
         from napari_sam2.demo import run_demo
 
         with _progress_bar() as update:
@@ -88,7 +94,7 @@ def gui(
     import importlib.util
 
     if importlib.util.find_spec("napari") is None:
-        _fail('napari is not installed. Install it with: pip install "napari-sam2[all]"')
+        fail('napari is not installed. Install it with: pip install "napari-sam2[all]"')
     _open_viewer(movie, None)
 
 
@@ -103,7 +109,7 @@ def train(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train the bundled model on synthetic movies."""
-    with _errors_in_one_line():
+    with errors_in_one_line():
         import torch
 
         from napari_sam2.training.loop import train as run
@@ -122,22 +128,11 @@ def train(
 @app.command()
 def sample(path: Annotated[Path, typer.Argument(help="The TIFF to write; its labels are written beside it.")]) -> None:
     """Write the sample movie and its true labels."""
-    with _errors_in_one_line():
+    with errors_in_one_line():
         from napari_sam2.synthetic import write_sample
 
         for written in write_sample(path):
             typer.echo(f"Wrote {written}")
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """Say what the user can mend in a line, without a traceback; anything else is a mistake of ours and shows one."""
-    from napari_sam2.errors import CheckpointError, NapariSam2Error
-
-    try:
-        yield
-    except (NapariSam2Error, CheckpointError, OSError) as error:
-        _fail(str(error))
 
 
 @contextmanager
@@ -152,11 +147,6 @@ def _progress_bar() -> Iterator[Callable[[int, int], None]]:
             bar.update(done - bar.n)
 
         yield show
-
-
-def _fail(message: str) -> None:
-    typer.echo(f"Error: {message}", err=True)
-    raise typer.Exit(1)
 
 
 def _has_display() -> bool:

@@ -2,7 +2,7 @@
 
 from sam2_torch.errors import CheckpointError as CheckpointError
 
-__all__ = ["CheckpointError", "MovieError", "NapariSam2Error", "PromptError", "PropagationError"]
+__all__ = ["CheckpointError", "DownloadError", "MovieError", "NapariSam2Error", "PromptError", "PropagationError"]
 
 
 class NapariSam2Error(Exception):
@@ -11,6 +11,10 @@ class NapariSam2Error(Exception):
 
 class MovieError(NapariSam2Error, ValueError):
     """A movie that cannot be read, or not as (T, Y, X) or (T, Y, X, 3)."""
+
+
+class DownloadError(NapariSam2Error):
+    """Weights that are not on this machine and cannot be had."""
 
 
 class PromptError(NapariSam2Error, ValueError):

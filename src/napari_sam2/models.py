@@ -1,35 +1,50 @@
 """Models by name or file; torch is imported when the first one is loaded."""
 
-from importlib import resources
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.errors import CheckpointError, NapariSam2Error
+from napari_sam2.checkpoints.registry import CHECKPOINTS, find
+from napari_sam2.errors import NapariSam2Error
 
 if TYPE_CHECKING:
     import torch
 
+    from napari_sam2.checkpoints.download import Step
     from sam2_torch.network import SAM2
 
-MODEL_NAMES = ("cell",)
-"""Models that come with the package."""
+MODEL_NAMES = tuple(CHECKPOINTS)
+"""The models known by name: the bundled one, and those that are downloaded at first use."""
+
+_SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
-def load_model(name_or_path: str | Path = "cell", *, device: str = "auto") -> "SAM2":
-    """Load a model in evaluation mode.
+def load_model(
+    name_or_path: str | Path = "cell",
+    *,
+    device: str = "auto",
+    offline: bool | None = None,
+    progress: "Callable[[Step], object] | None" = None,
+) -> "SAM2":
+    """Load a model in evaluation mode; one known by name that is not on this machine is downloaded.
 
     Parameters
     ----------
     name_or_path
-        "cell", the bundled model; or the path of a `.safetensors` or `.pt` file with the weights of any SAM 2 or
-        SAM 2.1, published or fine-tuned.
+        One of `MODEL_NAMES`; or the path of a `.safetensors` or `.pt` file with the weights of any SAM 2 or SAM 2.1,
+        published or fine-tuned.
     device
         "cpu", "cuda", "cuda:1", "mps"; "auto" takes CUDA if there is one, else the CPU.
+    offline, progress
+        As for `download_model`.
 
     Raises
     ------
     CheckpointError
-        If there is no such model, or the file is unreadable, hostile, or of another architecture.
+        If there is no such model, or the file is unreadable, hostile, damaged, or of another architecture.
+    DownloadError
+        If the model is not on this machine and cannot be had.
     NapariSam2Error
         If torch itself cannot be loaded, or cannot use the device.
     """
@@ -42,14 +57,52 @@ def load_model(name_or_path: str | Path = "cell", *, device: str = "auto") -> "S
         ) from error
 
     path = Path(name_or_path)
-    if str(name_or_path) in MODEL_NAMES:
-        path = Path(str(resources.files("sam2_torch") / "weights" / f"{name_or_path}.safetensors"))
-    elif not path.suffix:
-        raise CheckpointError(
-            f"There is no model {str(name_or_path)!r}. Choose one of {', '.join(MODEL_NAMES)}, or give the path of a "
-            ".safetensors or .pt file."
-        )
+    if str(name_or_path) in CHECKPOINTS or (path.suffix not in _SUFFIXES and not path.is_file()):
+        path = download_model(str(name_or_path), offline=offline, progress=progress)
     return load(path).to(_device(device))
+
+
+def download_model(
+    name: str,
+    *,
+    offline: bool | None = None,
+    again: bool = False,
+    progress: "Callable[[Step], object] | None" = None,
+) -> Path:
+    """Bring a model onto this machine, unless it is there.
+
+    Parameters
+    ----------
+    name
+        One of `MODEL_NAMES`.
+    offline
+        Do without the network; None if NAPARI_SAM2_OFFLINE decides.
+    again
+        Download it anew, even if it is there.
+    progress
+        Called with how far it has come, ten times a second; shown on the terminal by default.
+
+    Returns
+    -------
+    Path
+        The file of its weights.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, or what came, or what is there, is not it.
+    DownloadError
+        If it cannot be had; with the address, and where to put it if you get it by other means.
+    """
+    from napari_sam2.checkpoints.fetch import fetch
+    from napari_sam2.checkpoints.store import Store
+    from napari_sam2.checkpoints.terminal_bar import TerminalBar
+
+    checkpoint, store = find(name), Store.default()
+    with closing(TerminalBar(name)) as bar:
+        for step in fetch(checkpoint, store, offline=offline, again=again):
+            (progress or bar)(step)
+    return store.path(checkpoint)
 
 
 def _device(name: str) -> "torch.device":

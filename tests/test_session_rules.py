@@ -5,27 +5,8 @@ import pytest
 
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt, PointPrompt
-from napari_sam2.tracking_session import TrackingSession
-from napari_sam2.video import Video
 from toy_model import ToyModel
-
-NUM_FRAMES, HEIGHT, WIDTH, RADIUS = 48, 256, 420, 13
-STILL = (190, 330)
-
-
-def moving(t):
-    """Where the fast disc is: 28 px a frame to the right, and back."""
-    return 60, 40 + 28 * (t % 12 if (t // 12) % 2 == 0 else 11 - t % 12)
-
-
-@pytest.fixture(scope="module")
-def truth():
-    ys, xs = np.mgrid[:HEIGHT, :WIDTH]
-    labels = np.zeros((NUM_FRAMES, HEIGHT, WIDTH), np.uint8)
-    for t in range(NUM_FRAMES):
-        for label, (y, x) in ((1, moving(t)), (2, STILL)):
-            labels[t][np.hypot(ys - y, xs - x) < RADIUS] = label
-    return labels
+from toy_scene import FAST, HEIGHT, RADIUS, STILL, STILL_YX, WIDTH, fast_yx, iou, open_scene, run, truth
 
 
 @pytest.fixture
@@ -34,32 +15,20 @@ def toy(monkeypatch):
 
 
 @pytest.fixture
-def session(toy, truth):
-    return TrackingSession(Video((truth > 0).astype(np.float32), contrast=(0, 1)), toy, diameter=2 * RADIUS)
+def session(toy):
+    return open_scene(toy)
 
 
-def iou(mask, true):
-    if mask is None:
-        return 0
-    full = np.zeros(true.shape, np.uint8)
-    mask.paint(full, 1)
-    return (full.astype(bool) & true).sum() / (full.astype(bool) | true).sum()
+def quality(session, disc, object_id=1):
+    """IoU with a disc by frame."""
+    return {t: iou(mask, truth()[t] == disc) for t, mask in session.masklets[object_id].items()}
 
 
-def quality(session, truth, label, object_id=1):
-    """IoU by frame."""
-    return {t: iou(mask, truth[t] == label) for t, mask in session.masklets[object_id].items()}
-
-
-def run(session, *args, **kwargs):
-    return [result.frame for result in session.propagate(*args, **kwargs)]
-
-
-def test_a_moved_click_is_looked_for_where_it_is(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *moving(0))])
-    assert iou(session.segment(0, 1), truth[0] == 1) > 0.8
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
-    assert iou(session.segment(0, 1), truth[0] == 2) > 0.8
+def test_a_moved_click_is_looked_for_where_it_is(session):
+    session.set_prompts([PointPrompt(0, 1, *fast_yx(0))])
+    assert iou(session.segment(0, 1), truth()[0] == FAST) > 0.8
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
+    assert iou(session.segment(0, 1), truth()[0] == STILL) > 0.8
 
 
 @pytest.mark.parametrize(
@@ -71,35 +40,35 @@ def test_a_moved_click_is_looked_for_where_it_is(session, truth):
         (6, {"direction": "both", "first": 0, "last": 8}, range(9)),
     ],
 )
-def test_an_object_is_looked_for_where_it_was_last_seen(session, truth, prompt, arguments, expected):
+def test_an_object_is_looked_for_where_it_was_last_seen(session, prompt, arguments, expected):
     """The still disc: a window over the whole frame, or over the other end of the movie, would not show it."""
-    session.set_prompts([PointPrompt(prompt, 1, *STILL)])
+    session.set_prompts([PointPrompt(prompt, 1, *STILL_YX)])
     run(session, **arguments)
-    found = quality(session, truth, 2)
+    found = quality(session, STILL)
     assert all(found[t] > 0.8 for t in expected)
 
 
-def test_both_ways_follow_a_fast_object_from_the_middle(session, truth):
-    session.set_prompts([PointPrompt(6, 1, *moving(6))])
+def test_both_ways_follow_a_fast_object_from_the_middle(session):
+    session.set_prompts([PointPrompt(6, 1, *fast_yx(6))])
     run(session, "both", first=0, last=11)
-    found = quality(session, truth, 1)
+    found = quality(session, FAST)
     assert sorted(found) == list(range(12))
     assert min(found.values()) > 0.8
 
 
-def test_going_on_later_takes_up_the_object_where_it_was(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *moving(0))])
+def test_going_on_later_takes_up_the_object_where_it_was(session):
+    session.set_prompts([PointPrompt(0, 1, *fast_yx(0))])
     run(session, "forward", last=5)
     run(session, "forward", first=6, last=11)
-    assert min(quality(session, truth, 1).values()) > 0.8
+    assert min(quality(session, FAST).values()) > 0.8
 
 
 @pytest.mark.parametrize(("start", "direction", "there", "step"), [(0, "forward", 20, 1), (40, "backward", 20, -1)])
 def test_a_correction_far_back_remembers_what_a_bank_without_bounds_would(session, toy, start, direction, there, step):
-    session.set_prompts([PointPrompt(start, 1, *STILL)])
+    session.set_prompts([PointPrompt(start, 1, *STILL_YX)])
     run(session, direction)
     toy.log.clear()
-    session.add_prompts(PointPrompt(there, 1, *STILL))
+    session.add_prompts(PointPrompt(there, 1, *STILL_YX))
     session.segment(there, 1)
     _, frames, distances = next(entry for entry in toy.log if entry[0] == "track")
     assert frames == [start, *(there - step * k for k in range(6, 0, -1))]
@@ -107,52 +76,52 @@ def test_a_correction_far_back_remembers_what_a_bank_without_bounds_would(sessio
 
 
 def test_a_second_click_on_a_corrected_frame_remembers_the_same(session, toy):
-    session.set_prompts([PointPrompt(40, 1, *STILL)])
+    session.set_prompts([PointPrompt(40, 1, *STILL_YX)])
     run(session, "backward")
-    session.add_prompts(PointPrompt(20, 1, *STILL))
+    session.add_prompts(PointPrompt(20, 1, *STILL_YX))
     session.segment(20, 1)
     toy.log.clear()
-    session.add_prompts(PointPrompt(20, 1, STILL[0] + 2, STILL[1]))
+    session.add_prompts(PointPrompt(20, 1, STILL_YX[0] + 2, STILL_YX[1]))
     session.segment(20, 1)
     assert toy.log[-1][1] == [40, 26, 25, 24, 23, 22, 21]
 
 
-def test_nothing_of_a_superseded_prompt_is_remembered(session, toy, truth):
-    session.set_prompts([PointPrompt(0, 1, *moving(0))])
+def test_nothing_of_a_superseded_prompt_is_remembered(session, toy):
+    session.set_prompts([PointPrompt(0, 1, *fast_yx(0))])
     run(session, "forward", last=6)
-    session.set_prompts([PointPrompt(5, 1, *STILL)])
+    session.set_prompts([PointPrompt(5, 1, *STILL_YX)])
     toy.log.clear()
     run(session, "forward", last=7)
     looked_at = [frames for what, frames, _ in toy.log if what == "track"]
     assert looked_at == [[5], [5, 6]]
-    assert all(quality(session, truth, 2)[t] > 0.8 for t in (5, 6, 7))
+    assert all(quality(session, STILL)[t] > 0.8 for t in (5, 6, 7))
 
 
 def test_nothing_of_a_moved_prompt_is_remembered(session, toy):
-    session.set_prompts([PointPrompt(5, 1, *moving(5))])
+    session.set_prompts([PointPrompt(5, 1, *fast_yx(5))])
     run(session, "both", first=0, last=9)
-    session.set_prompts([PointPrompt(5, 1, *STILL)])
+    session.set_prompts([PointPrompt(5, 1, *STILL_YX)])
     toy.log.clear()
     run(session, "forward", last=6)
     assert [frames for what, frames, _ in toy.log if what == "track"] == [[5]]
 
 
-def test_a_prompted_mask_does_not_yield_to_a_tracked_one(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+def test_a_prompted_mask_does_not_yield_to_a_tracked_one(session):
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     run(session, "forward", last=6)
-    session.add_prompts(PointPrompt(5, 2, *STILL))
+    session.add_prompts(PointPrompt(5, 2, *STILL_YX))
     session.segment(5, 2)
     run(session, "forward", last=6)
-    assert iou(session.masklets[2][5], truth[5] == 2) > 0.8
+    assert iou(session.masklets[2][5], truth()[5] == STILL) > 0.8
     rest = session.masklets[1].get(5)
     assert rest is None or rest.area < 0.1 * session.masklets[2][5].area
 
 
-def test_a_painted_mask_keeps_every_pixel(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+def test_a_painted_mask_keeps_every_pixel(session):
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     run(session, "forward", last=6)
-    painted = (truth[5] == 2) & (np.arange(WIDTH) < STILL[1] + 4)
-    session.add_prompts(MaskPrompt(5, 2, painted), PointPrompt(5, 3, *STILL))
+    painted = (truth()[5] == STILL) & (np.arange(WIDTH) < STILL_YX[1] + 4)
+    session.add_prompts(MaskPrompt(5, 2, painted), PointPrompt(5, 3, *STILL_YX))
     run(session, "forward", last=6)
     assert np.array_equal(session.labels(5) == 2, painted)
     results = session.propagate("forward", first=5, last=5)
@@ -164,50 +133,48 @@ def test_a_painted_mask_keeps_every_pixel(session, truth):
     assert total.max() == 1
 
 
-def test_masks_may_be_dropped_as_they_come(session, truth):
-    session.set_prompts([MaskPrompt(0, 1, truth[0] == 2)])
+def test_masks_may_be_dropped_as_they_come(session):
+    session.set_prompts([MaskPrompt(0, 1, truth()[0] == STILL)])
     for _ in range(2):
         for result in session.propagate("forward", last=4):
-            assert iou(result.masks[0], truth[result.frame] == 2) > 0.8
+            assert iou(result.masks[0], truth()[result.frame] == STILL) > 0.8
             session.masklets[1].remove(result.frame)
 
 
 def test_the_mask_of_a_prompt_goes_with_it_unless_it_was_tracked(session):
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     run(session, "forward", last=3)
     for frame, expected in ((9, (0, 1, 2, 3)), (2, (0, 1, 2, 3))):
-        session.set_prompts([PointPrompt(0, 1, *STILL), PointPrompt(frame, 1, *STILL)])
+        session.set_prompts([PointPrompt(0, 1, *STILL_YX), PointPrompt(frame, 1, *STILL_YX)])
         session.segment(frame, 1)
-        session.set_prompts([PointPrompt(0, 1, *STILL)])
+        session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
         assert session.masklets[1].frames == expected
 
 
-def test_a_click_where_the_object_was_absent_uses_memory(session, toy, truth):
-    hidden = (truth > 0).astype(np.float32)
-    hidden[4:6] = 0
-    session.video = session._follower.video = Video(hidden, contrast=(0, 1))
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+def test_a_click_where_the_object_was_absent_uses_memory(toy):
+    session = open_scene(toy, hidden=range(4, 6))
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     results = list(session.propagate("forward", last=6))
     assert [r.absent for r in results] == [(), (), (), (), (1,), (1,), ()]
     toy.log.clear()
-    session.add_prompts(PointPrompt(5, 1, *STILL))
+    session.add_prompts(PointPrompt(5, 1, *STILL_YX))
     session.segment(5, 1)
     assert toy.log[0][1], "memories of the frames before"
 
 
 def test_only_negative_points_need_a_mask_to_correct(session):
-    session.set_prompts([PointPrompt(0, 1, *STILL), PointPrompt(30, 1, 10, 10, positive=False)])
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX), PointPrompt(30, 1, 10, 10, positive=False)])
     with pytest.raises(PromptError, match="only negative points on frame 30, where there is no mask to correct"):
         session.segment(30, 1)
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     run(session, "forward", last=31)
     session.add_prompts(PointPrompt(30, 1, 10, 10, positive=False))
     session.segment(30, 1)
 
 
-def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy, truth):
-    session = TrackingSession(Video((truth > 0).astype(np.float32), contrast=(0, 1)), toy)
-    session.set_prompts([PointPrompt(0, 1, *STILL)])
+def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy):
+    session = open_scene(toy, diameter=None)
+    session.set_prompts([PointPrompt(0, 1, *STILL_YX)])
     session.segment(0, 1)
     assert session._objects[1].followed.diameter == pytest.approx(2 * RADIUS, rel=0.2)
     large = np.zeros((HEIGHT, WIDTH), bool)
@@ -217,17 +184,17 @@ def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy, tru
     assert session._objects[1].followed.diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5)
 
 
-def test_a_disc_at_the_border_is_followed(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *moving(0))])
+def test_a_disc_at_the_border_is_followed(session):
+    session.set_prompts([PointPrompt(0, 1, *fast_yx(0))])
     run(session, "forward")
-    assert min(quality(session, truth, 1).values()) > 0.8
+    assert min(quality(session, FAST).values()) > 0.8
 
 
-def test_an_object_added_after_tracking_leaves_the_others_as_they_are(session, truth):
-    session.set_prompts([PointPrompt(0, 1, *moving(0))])
+def test_an_object_added_after_tracking_leaves_the_others_as_they_are(session):
+    session.set_prompts([PointPrompt(0, 1, *fast_yx(0))])
     run(session, "forward", last=11)
     before = {t: mask.box for t, mask in session.masklets[1].items()}
-    session.add_prompts(PointPrompt(3, 2, *STILL))
+    session.add_prompts(PointPrompt(3, 2, *STILL_YX))
     run(session, "both", object_ids=[2], last=11)
     assert {t: mask.box for t, mask in session.masklets[1].items()} == before
-    assert min(quality(session, truth, 2, object_id=2).values()) > 0.8
+    assert min(quality(session, STILL, object_id=2).values()) > 0.8

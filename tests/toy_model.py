@@ -1,7 +1,7 @@
 """A stand-in for the network that follows bright discs exactly, to test the session's rules by themselves.
 
 `segment` takes the connected bright piece under the click, `track` the one nearest the middle of the window; each
-memory holds the number of its frame, and every selection that is looked at is logged.
+memory holds the number of its frame. Logged are every selection that is looked at, and what the prompts said.
 """
 
 from dataclasses import dataclass, field
@@ -28,6 +28,8 @@ class ToyModel:
     clicked_logit: float = 10.0
     frame: int = 0
     log: list[tuple[str, list[int], list[float]]] = field(default_factory=list)
+    asked: list[tuple[list[int], bool]] = field(default_factory=list)
+    """Labels of the points and corners of each prompt, and whether a mask was fed back."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> "ToyModel":
         encode = propagation.Follower._encode
@@ -48,6 +50,7 @@ class ToyModel:
         self._note("segment", memories)
         if isinstance(prompt, MaskInput):
             return prediction([torch.nn.functional.avg_pool2d(prompt.mask, 4)[0, 0].numpy() * 20 - 10])
+        self.asked.append((prompt.labels[0].tolist(), previous_logits is not None))
         images = features.stride8.expand(len(prompt.xy), -1, -1, -1)
         found = []
         for image, xy in zip(images, prompt.xy, strict=True):

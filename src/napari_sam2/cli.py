@@ -4,9 +4,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -39,6 +40,8 @@ def track(
     direction: Annotated[
         DirectionOption, typer.Option(help="forward and both ways from the first click, backward from the last.")
     ] = DirectionOption.both,
+    first: Annotated[int | None, typer.Option(help="Lowest frame to visit, counted from 0.")] = None,
+    last: Annotated[int | None, typer.Option(help="Highest frame to visit, itself included.")] = None,
     model: ModelOption = "cell",
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
@@ -49,11 +52,11 @@ def track(
 
         session = api.open_session(movie, model=model, diameter=diameter, device=device)
         session.set_prompts(api.read_points(points))
-        session.plan(direction.value)
+        session.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
         try:
             with _progress_bar() as show:
-                api.run(session, direction.value, lambda _, done, total: show(done, total))
+                api.run(session, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
         finally:
             # Whatever stopped it, hours of work are not thrown away.
             api.TrackResult(session).save(out)
@@ -105,6 +108,13 @@ def train(
     image_steps: Annotated[int | None, typer.Option(help="Steps on objects in single images.")] = None,
     clip_steps: Annotated[int | None, typer.Option(help="Steps on clips.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of weights, movies and clicks.")] = None,
+    images: Annotated[int | None, typer.Option(help="Images in a step on images.")] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames in a step on clips.")] = None,
+    clip_rate: Annotated[float | None, typer.Option(help="Peak learning rate on clips.")] = None,
+    ema: Annotated[float | None, typer.Option(help="Decay of the running average of the weights.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that render movies.")] = None,
+    start: Annotated[Path | None, typer.Option(help="Weights to begin a new run with.")] = None,
+    minutes: Annotated[float, typer.Option(help="Stop after so long, in a state to go on from.")] = float("inf"),
     threads: Annotated[int, typer.Option(help="Threads of the network.")] = 2,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
@@ -115,10 +125,20 @@ def train(
         from napari_sam2.training.loop import train as run
         from napari_sam2.training.settings import TrainSettings
 
-        given = {"dense_steps": dense_steps, "image_steps": image_steps, "clip_steps": clip_steps, "seed": seed}
-        settings = TrainSettings(**{name: value for name, value in given.items() if value is not None})
+        given: dict[str, Any] = {
+            "dense_steps": dense_steps,
+            "image_steps": image_steps,
+            "clip_steps": clip_steps,
+            "seed": seed,
+            "images": images,
+            "frames_per_step": frames,
+            "clip_rate": clip_rate,
+            "ema": ema,
+            "workers": workers,
+        }
+        settings = replace(TrainSettings(), **{name: value for name, value in given.items() if value is not None})
         torch.set_num_threads(threads)
-        for r in run(settings, out, device=device):
+        for r in run(settings, out, device=device, start=start, minutes=minutes):
             typer.echo(
                 f"step {r.step:6d}  {r.stage:6s}  loss {r.loss:.3f}  IoU first {r.first_iou:.3f}  all {r.iou:.3f}  "
                 f"{r.seconds:.2f} s a step"

@@ -1,7 +1,8 @@
 """A stand-in for the network that follows bright discs exactly, to test the session's rules by themselves.
 
-`segment` takes the connected bright piece under the click, `track` the one nearest the middle of the window; each
-memory holds the number of its frame. Logged are every selection that is looked at, and what the prompts said.
+`segment` takes the connected bright piece under the first click or in the middle of the box, `track` the one nearest the
+middle of the window; each memory holds the number of its frame. Logged are every selection that is looked at, and what
+the prompts said.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from scipy import ndimage
 import napari_sam2.propagation as propagation
 from sam2_torch.config import CELL
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction
+from sam2_torch.prompt_encoder import BOX_FIRST
 
 ABSENT = np.full((64, 64), -1024, np.float32)
 
@@ -53,8 +55,9 @@ class ToyModel:
         self.asked.append((prompt.labels[0].tolist(), previous_logits is not None))
         images = features.stride8.expand(len(prompt.xy), -1, -1, -1)
         found = []
-        for image, xy in zip(images, prompt.xy, strict=True):
-            pieces, column, row = pieces_of(image), *(xy[0] / 4).int().tolist()
+        for image, xy, labels in zip(images, prompt.xy, prompt.labels, strict=True):
+            place = xy[:2].mean(0) if labels[0] == BOX_FIRST else xy[0]
+            pieces, column, row = pieces_of(image), *(place / 4).int().tolist()
             inside = 0 <= row < 64 and 0 <= column < 64
             label = pieces[row, column] if inside else 0
             found.append(np.where(pieces == label, self.clicked_logit, -10) if label else ABSENT)

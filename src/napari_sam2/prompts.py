@@ -36,6 +36,11 @@ class BoxPrompt:
     y1: float
     x1: float
 
+    @property
+    def center(self) -> tuple[float, float]:
+        """Its middle (y, x)."""
+        return (self.y0 + self.y1) / 2, (self.x0 + self.x1) / 2
+
     def clip(self, shape_yx: tuple[int, int]) -> "BoxPrompt":
         """Return the part of the box that lies in an image of (Y, X) pixels, for boxes drawn over the border.
 

@@ -199,12 +199,15 @@ class Follower:
         return around(*yx, followed.diameter, self.model.config)
 
     def _holds(self, window: Window, prompts: ObjectPrompts) -> bool:
-        """Whether the prompts are points in the middle half of the window, or the window is all there is."""
+        """Whether the window is all there is, or points and the middle of a box are in its middle half."""
+        if self.model.config.object_diameter is None:
+            return True
         y, x = _center(window)
-        return self.model.config.object_diameter is None or (
-            prompts.mask is None
-            and all(abs(p.y - y) <= window.height / 4 and abs(p.x - x) <= window.width / 4 for p in prompts.points)
-        )
+        places = [(p.y, p.x) for p in prompts.points]
+        if prompts.box is not None:
+            places.append(prompts.box.center)
+        near = all(abs(py - y) <= window.height / 4 and abs(px - x) <= window.width / 4 for py, px in places)
+        return near and prompts.mask is None
 
     def _whole_frame(self) -> Window:
         return whole_frame(self.video.shape_yx, self.model.config)
@@ -303,8 +306,7 @@ def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
         return (float(ys.mean()), float(xs.mean())), 2 * (len(ys) / np.pi) ** 0.5
     if prompts.box is not None:
         box = prompts.box
-        center = ((box.y0 + box.y1) / 2, (box.x0 + box.x1) / 2)
-        return center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
+        return box.center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
     points = [p for p in prompts.points if p.positive] or list(prompts.points)
     return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None
 

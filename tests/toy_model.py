@@ -1,7 +1,7 @@
 """A stand-in for the network that follows bright discs exactly, to test the session's rules by themselves.
 
-`segment` takes the connected bright piece under the first click or in the middle of the box, `track` the one nearest the
-middle of the window; each memory holds the number of its frame. Logged are every selection that is looked at, and what
+`segment` takes the connected bright piece under the first click or in the middle of the box, `track` the one nearest
+the middle of the window; each memory holds the number of its frame. Logged are every selection looked at, and what
 the prompts said.
 """
 

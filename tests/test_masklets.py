@@ -140,3 +140,17 @@ def test_masks_differ_by_pixels():
     mask = block(1, 0, 0, 2, 2)
     assert mask != FrameMask(0, 1, (0, 0, 2, 2), np.eye(2, dtype=bool), 2.0, 0.9)
     assert mask != "mask"
+
+
+def test_an_absent_object_is_neither_there_nor_unknown():
+    masklet = Masklet(3)
+    present = FrameMask.from_full(np.ones((2, 2), bool), frame=1, object_id=3, score=2.0, predicted_iou=0.5)
+    masklet.add(present)
+    for frame in (2, 0, 1):
+        masklet.mark_absent(frame)
+    assert masklet.absent == (0, 1, 2)
+    assert masklet.frames == ()
+    masklet.add(present)
+    assert masklet.absent == (0, 2)
+    masklet.remove(2)
+    assert masklet.absent == (0,)

@@ -89,13 +89,21 @@ class MemoryBank:
 
     Invariant: besides prompted frames it holds no memory features further than `num_memories - 2` frames and no
     pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can read in
-    the direction of travel; so its size does not depend on the length of the movie.
+    the direction of travel, and what `turn` can read; so its size does not depend on the length of the movie.
+
+    Attributes
+    ----------
+    prompted, recent
+        By frame.
+    turn
+        The frame at which the object will be taken up again to go the other way, if there is one.
     """
 
     def __init__(self, rules: MemoryRules) -> None:
         self.rules = rules
         self.prompted: dict[int, FrameMemory] = {}
         self.recent: dict[int, FrameMemory] = {}
+        self.turn: int | None = None
 
     def __len__(self) -> int:
         return len(self.prompted) + len(self.recent)
@@ -114,12 +122,14 @@ class MemoryBank:
         self.recent[frame] = memory
 
     def prune(self, frame: int) -> None:
-        """Forget what cannot be read any more after `frame`."""
-        reach = self.rules.num_memories - 1
+        """Forget what cannot be read any more after `frame`, the last one."""
         for t in list(self.recent):
-            if abs(t - frame) >= self.rules.max_pointers - 1:
+            distance = abs(t - frame) + 1
+            if self.turn is not None:
+                distance = min(distance, abs(t - self.turn))
+            if distance >= self.rules.max_pointers:
                 del self.recent[t]
-            elif abs(t - frame) >= reach:
+            elif distance >= self.rules.num_memories:
                 self.recent[t] = self.recent[t].pointer_only()
 
     def forget(self, *frames: int) -> None:

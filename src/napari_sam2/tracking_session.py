@@ -225,13 +225,16 @@ class TrackingSession:
 
     def _run(self, sweeps: list[Sweep]) -> Iterator[FrameResult]:
         followed = {i for sweep in sweeps for i in sweep.joins}
-        for sweep in sweeps:
+        for i, sweep in enumerate(sweeps):
             edits = -1
             for frame in sweep.frames:
                 if edits != self._edits:
                     edits, starts = self._edits, self._starts(followed)
                     sweep = sweep.replan(starts)
                     self._prepare(starts)
+                    turns = sweeps[i + 1].replan(starts).joins if i + 1 < len(sweeps) else {}
+                    for object_id in starts:
+                        self._objects[object_id].followed.bank.turn = turns.get(object_id)
                 if not starts:
                     return
                 with _explained(frame):

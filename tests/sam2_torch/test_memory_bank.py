@@ -70,6 +70,53 @@ def test_at_most_the_closest_prompts_and_the_others_count_as_recent():
     assert frames_of(selection.pointers) == [9, 7, 0]
 
 
+@pytest.mark.parametrize(("direction", "closest"), [(FORWARD, 9), (BACKWARD, 30)])
+def test_a_single_prompt_is_the_last_one_passed(direction, closest):
+    bank = bank_with(prompted=[0, 9, 30, 50], max_prompted=1)
+    assert bank.select(20, direction).steps[0].tolist().count(0) == 1
+    assert frames_of(bank.select(20, direction).features)[0] == closest
+    assert frames_of(bank.select(60, direction).features)[0] == 50
+    assert frames_of(bank.select(60 if direction == BACKWARD else -5, direction).features)[0] in (0, 50)
+
+
+@pytest.mark.parametrize("direction", [FORWARD, BACKWARD])
+def test_as_many_prompts_as_are_allowed_on_either_side(direction):
+    """`select_closest_cond_frames`: one before, one after, then the nearest."""
+    bank = bank_with(prompted=[0, 1, 2, 30, 60], max_prompted=3)
+    assert set(frames_of(bank.select(10, direction).features)) == {2, 30, 1}
+    assert set(frames_of(bank.select(50, direction).features)) == {60, 30, 2}
+    assert bank.select(10, direction).steps[0].tolist() == [0, 0, 0]
+
+
+def test_a_prompt_hides_what_was_tracked_before_it_if_asked_to():
+    bank = bank_with(prompted=[0, 7], recent=[4, 5, 6, 8, 9], restart_at_prompts=True)
+    assert frames_of(bank.select(10, FORWARD).features) == [0, 7, 8, 9]
+    assert bank.select(10, FORWARD).distances.tolist() == [[10, 3, 1, 2]]
+    assert frames_of(bank.select(7, FORWARD).features) == [0, 7, 4, 5, 6], "on the frame itself it hides nothing"
+    assert frames_of(bank.select(4, BACKWARD).features) == [0, 7, 6, 5]
+    assert bank.missing(10, FORWARD) == []
+    assert bank.missing(3, BACKWARD) == [], "frames beyond the prompt would not be looked at"
+    as_in_the_original = bank_with(prompted=[0, 7], recent=[4, 5, 6, 8, 9])
+    assert frames_of(as_in_the_original.select(10, FORWARD).features) == [0, 7, 4, 5, 6, 8, 9]
+
+
+def test_what_is_needed_to_go_the_other_way_is_kept_until_then():
+    bank, unbounded = bank_with(prompted=[20]), bank_with(prompted=[20])
+    bank.turn = 19
+    for t in range(21, 90):
+        bank.add(t, memory(t), prompted=False)
+        unbounded.recent[t] = memory(t)
+    assert len(bank.recent) == 14 + 15
+    for t in range(19, 0, -1):
+        a, b = bank.select(t, BACKWARD), unbounded.select(t, BACKWARD)
+        assert frames_of(a.features) == frames_of(b.features)
+        assert a.distances.tolist() == b.distances.tolist()
+        bank.turn = None
+        bank.add(t, memory(t), prompted=False)
+        unbounded.recent[t] = memory(t)
+    assert len(bank.recent) == 15
+
+
 def test_size_does_not_grow_with_the_movie():
     bank = bank_with(prompted=[0])
     sizes = []

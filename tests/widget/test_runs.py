@@ -64,7 +64,7 @@ def test_the_viewer_follows_until_somebody_moves_the_slider(desk: Desk) -> None:
 
 def test_masks_on_screen_are_drawn_as_they_come(desk: Desk) -> None:
     desk.widget.form.follow.setChecked(False)
-    start(desk, until=1)
+    start(desk, pause=0.2, until=1)
     desk.go_to(9)
     labels = desk.viewer.layers["masks"]
     assert labels._slice.image.raw.max() == 0

@@ -8,7 +8,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -24,10 +23,10 @@ from qtpy.QtWidgets import (
 from napari_sam2.prompts import MAX_OBJECT_ID
 from napari_sam2.sweeps import Direction
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
+from napari_sam2.widget.model_choice import ModelChoice
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
 TO_FRAME = "To frame"
-FROM_FILE = "from a file ..."
 _DIRECTION_TIPS = {
     "Forward": "to the end of the movie, from each object's first click",
     "Backward": "to the start of the movie, from each object's last click",
@@ -42,16 +41,12 @@ _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 class TrackerForm(QWidget):
     """The controls. They fit into 260 pixels and need not more than 400."""
 
-    def __init__(
-        self, parent: QWidget, *, image_choices: Callable[[Any], Sequence[Any]], model_names: Sequence[str]
-    ) -> None:
+    def __init__(self, parent: QWidget, *, image_choices: Callable[[Any], Sequence[Any]], model: ModelChoice) -> None:
         super().__init__(parent)
         self.setMinimumWidth(260)
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
-        self.model = QComboBox()
-        self.model.addItems([*model_names, FROM_FILE])
-        self.model.setToolTip("'cell' comes with the plugin; weights of any SAM 2 can be loaded from a file")
+        self.model = model
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
         self.diameter.setSuffix(" px")
@@ -117,14 +112,6 @@ class TrackerForm(QWidget):
         with self.image.changed.blocked():
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
-
-    def ask_for_model(self) -> str | None:
-        """Let the user choose a file of weights, and offer it as a model from now on; None if nothing was chosen."""
-        path, _ = QFileDialog.getOpenFileName(self, "Weights of SAM 2", "", "Weights (*.safetensors *.pt)")
-        if not path:
-            return None
-        self.model.insertItem(self.model.count() - 1, path)
-        return str(path)
 
     def show_object_color(self, rgba: Sequence[float] | None) -> None:
         """Show the color that the current object has in the masks; none if it is not known."""

@@ -34,6 +34,8 @@ class Job:
         Called in the GUI thread, once, after the last `on_step`.
     total
         Number of steps for the progress bar, 0 for no bar.
+    position
+        How many of `total` are done with a value yielded; by default each is one more.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Job:
     on_step: Callable[[Any], None]
     on_end: Callable[[JobEnd], None]
     total: int = 0
+    position: Callable[[Any], int] | None = None
 
 
 class JobRunner(Protocol):

@@ -16,7 +16,9 @@ from napari_sam2.layers import movie_shape, open_layer_session
 from napari_sam2.widget.answers import PropagationRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import FROM_FILE, HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
+from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
+from napari_sam2.widget.model_choice import ModelChoice
+from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
@@ -36,17 +38,17 @@ class TrackerWidget(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        from napari_sam2.models import MODEL_NAMES
-
         self.viewer = viewer
         self.runner = WorkerRunner(self)
+        self.downloads = WorkerRunner(self)
+        self._models = ModelSwitch(self.downloads)
         self._notices = Notices(self)
         self._movies: list[OpenMovie] = []
         self._movie: OpenMovie | None = None
         self._follower: Follower | None = None
         self._was_docked = False
-        self.form = TrackerForm(self, image_choices=self._image_choices, model_names=list(MODEL_NAMES))
-        self._model, self._diameter = self.form.model.currentText(), self.form.diameter.value()
+        self.form = TrackerForm(self, image_choices=self._image_choices, model=ModelChoice(self._models))
+        self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.form)
@@ -121,6 +123,7 @@ class TrackerWidget(QWidget):
     def shut_down(self) -> None:
         """End all sessions: runs stop at their next frame, and layers stay as ordinary layers."""
         self.runner.stop()
+        self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
         self._show_movie(None)
@@ -141,7 +144,8 @@ class TrackerWidget(QWidget):
     def _connect(self) -> None:
         form = self.form
         form.image.changed.connect(self._on_image_chosen)
-        form.model.currentTextChanged.connect(self._on_model_chosen)
+        self._models.used.connect(self._reopen)
+        self._models.failed.connect(self._notices.error)
         form.diameter.editingFinished.connect(self._on_diameter)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
@@ -176,7 +180,7 @@ class TrackerWidget(QWidget):
         return movie
 
     def _opener(self, image: Image) -> Callable[[], SessionLike]:
-        return partial(open_layer_session, image, self._model, diameter=float(self._diameter) or None)
+        return partial(open_layer_session, image, self._models.model, diameter=float(self._diameter) or None)
 
     def _request(self, image: Image) -> PropagationRequest:
         direction = self.form.direction.currentText()
@@ -236,20 +240,12 @@ class TrackerWidget(QWidget):
             self._notices.error(error)
             self._redraw()
 
-    def _on_model_chosen(self, name: str) -> None:
-        if name == FROM_FILE:
-            # The choice made now comes back here as another change.
-            self.form.model.setCurrentText(self.form.ask_for_model() or self._model)
-        elif name != self._model:
-            self._model = name
-            self._reopen()
-
     def _on_diameter(self) -> None:
         if self.form.diameter.value() != self._diameter:
             self._diameter = self.form.diameter.value()
             self._reopen()
 
-    def _reopen(self) -> None:
+    def _reopen(self, *_: object) -> None:
         if self._movie is not None:
             self._movie.controller.reopen_with(self._opener(self._movie.image))
 

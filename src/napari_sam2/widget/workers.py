@@ -41,15 +41,17 @@ class _Run:
         self._worker = weakref.ref(worker)
 
     def stop(self) -> None:
+        # Not `worker.quit()`: superqt then asks the job for nothing more, so it keeps open what it has, a lock perhaps.
         self._stop.set()
-        worker = self._worker()
-        if worker is not None:
-            worker.quit()
 
-    def advance_bar(self) -> None:
+    def advance_bar(self, value: object) -> None:
         worker = self._worker()
-        if worker is not None and worker.pbar is not None:
+        if worker is None or worker.pbar is None:
+            return
+        if self.job.position is None:
             worker.pbar.increment_with_overflow()
+        else:
+            worker.pbar.update(self.job.position(value) - worker.pbar.n)
 
     def make_room(self) -> None:
         self._room.release()
@@ -137,7 +139,7 @@ class WorkerRunner(QObject):
         try:
             run.job.on_step(value)
             # After that, because napari's bar lets Qt work off its events, among them perhaps the end of this job.
-            run.advance_bar()
+            run.advance_bar(value)
         finally:
             # After that, so that these events are at most the one answer that is already there, and do not pile up.
             run.make_room()

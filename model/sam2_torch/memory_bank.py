@@ -164,7 +164,7 @@ class MemoryBank:
     def select(self, frame: int, direction: int = FORWARD) -> MemorySelection | None:
         """What `frame` looks at when travelling in `direction` (1 or -1); None when nothing is prompted.
 
-        Frame memories: prompted frames, past and future, then recent frames from far to near. Pointers: prompted
+        Frame memories: prompted frames in order, past and future, then recent frames from far to near. Pointers: prompted
         frames that are not in the future, then recent frames from near to far. (`_prepare_memory_conditioned_features`)
         """
         if not self.prompted:
@@ -208,7 +208,7 @@ class MemoryBank:
         (`select_closest_cond_frames`, which is the same in both directions and needs a limit of two or more.)
         """
         limit = self.rules.max_prompted
-        frames = list(self.prompted)
+        frames = sorted(self.prompted)
         if limit is None or len(frames) <= limit:
             return frames
         passed = [t for t in frames if direction * (frame - t) > 0]

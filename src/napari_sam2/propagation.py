@@ -60,6 +60,11 @@ class FollowedObject:
     window: Window | None = None
     prompted: dict[int, PromptedFrame] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """The middle (y, x) of the window."""
+        return None if self.window is None else _center(self.window)
+
 
 class Follower:
     """Runs a model on a video for any number of objects; keeps the last frame and some features, nothing else."""

@@ -137,6 +137,7 @@ class TrackedObject:
     def _answer(self, frame: int, step: int | None) -> SeenMask:
         prompts, before, bank = self.prompts[frame], self._answers.get(frame), self.followed.bank
         sources = frozenset() if before is None else before.sources
+        near = None if step is None else self.followed.place
         if step is None:
             step = self._came(frame) if before is None or before.step is None else before.step
         if before is None and step is None and not prompts.says_where:
@@ -151,14 +152,15 @@ class TrackedObject:
         was_tracked = frame in self._trail or (before is not None and before.was_tracked)
         # What is shown here from now on was not tracked, and must not be remembered as if it were.
         self._trail.erase(frame)
-        mask = None if step is None else self.masklet.get(frame)
+        if near is None and step is not None and frame in self.masklet:
+            near = self.masklet[frame].centroid
         seen = self._follower.segment(
             self.followed,
             frame,
             prompts,
             refines=before is not None,
             memory_direction=step,
-            near=None if mask is None else mask.centroid,
+            near=near,
         )
         self._answers[frame] = _Answer(prompts, step, sources, was_tracked)
         return seen

@@ -27,7 +27,7 @@ def test_scripting_examples_run(repository, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/scripting.md", "docs/formats.md", "docs/napari.md"]
+    "name", ["README.md", "CONTRIBUTING.md", "docs/scripting.md", "docs/formats.md", "docs/napari.md", "docs/models.md"]
 )
 def test_links_lead_somewhere(repository, name):
     page = repository / name

@@ -143,6 +143,13 @@ def test_redirects_are_followed_with_the_range(server, serve, target):
     assert other.ranges == ["", f"bytes={HALF}-"]
 
 
+def test_a_redirect_to_a_file_of_this_machine_is_not_followed(server, target):
+    server.moods = [("redirect", "file:///etc/hostname")]
+    with pytest.raises(DownloadError, match="InvalidSchema"):
+        run(server, target)
+    assert files(target) == []
+
+
 def test_a_circle_of_redirects_ends(server, target):
     server.moods = [("redirect", server.checkpoint().url)] * 40
     with pytest.raises(DownloadError, match="TooManyRedirects"):

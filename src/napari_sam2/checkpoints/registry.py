@@ -54,9 +54,9 @@ def _published(name: str, folder: str, stem: str, size: int, sha256: str) -> Che
     return Checkpoint(name, stem, size, sha256, f"{_META}/{folder}/{stem}.pt")
 
 
-# Addresses: the README of facebookresearch/sam2. It gives no hashes. These are the ones under which Hugging Face keeps
-# the files of facebook/sam2-hiera-* and facebook/sam2.1-hiera-*, and which micro-sam and SlicerSegmentWithSAM expect of
-# the same addresses; the sizes fit our networks' parameters (see the tests).
+# Addresses: the README of facebookresearch/sam2. It gives no hashes. These are the ones that micro-sam expects of the
+# same addresses (micro_sam/v2/util.py), and each is told by other public projects, too, of files they had downloaded; we
+# could not download one ourselves yet. The sizes, told in the same way, fit the parameters of our networks (see tests).
 CHECKPOINTS = {
     checkpoint.name: checkpoint
     for checkpoint in (

@@ -121,7 +121,7 @@ class Store:
         weights = _read(checkpoint, self.original(checkpoint))
         try:
             with replacing(path) as part:
-                save_file(weights, part, {"source": checkpoint.url, "sha256": source_sha256})
+                save_file(_apart(weights), part, {"source": checkpoint.url, "sha256": source_sha256})
                 part.chmod(0o644)  # safetensors lets only the owner read
             now = datetime.now(UTC).isoformat(timespec="seconds")
             self._write(checkpoint, Record(checkpoint.url, source_sha256, now, sha256(path)))
@@ -154,8 +154,6 @@ def _check_hash(checkpoint: Checkpoint, path: Path, pinned: str | None) -> None:
 
 def _read(checkpoint: Checkpoint, path: Path) -> "dict[str, Tensor]":
     """The weights of a file, float32; strictly those of the checkpoint's network, and finite."""
-    import torch
-
     from sam2_torch.build import load
 
     model = load(path)
@@ -164,5 +162,15 @@ def _read(checkpoint: Checkpoint, path: Path) -> "dict[str, Tensor]":
             f"{path} holds the weights of {model.config.name}, not those of {checkpoint.name} ({checkpoint.config}). "
             "Load it by its path, under another name."
         )
-    # Cloned, because a file may let tensors share memory, which safetensors refuses.
-    return {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in model.state_dict().items()}
+    return model.state_dict()
+
+
+def _apart(weights: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    """Copy tensors that share memory with others, as a file may let them, since safetensors refuses those."""
+    seen: set[int] = set()
+    apart = {}
+    for name, tensor in weights.items():
+        memory = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return {name: tensor.contiguous() for name, tensor in apart.items()}

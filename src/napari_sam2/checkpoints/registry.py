@@ -55,8 +55,8 @@ def _published(name: str, folder: str, stem: str, size: int, sha256: str) -> Che
 
 
 # Addresses: the README of facebookresearch/sam2. It gives no hashes. These are the ones that micro-sam expects of the
-# same addresses (micro_sam/v2/util.py), and each is told by other public projects, too, of files they had downloaded; we
-# could not download one ourselves yet. The sizes, told in the same way, fit the parameters of our networks (see tests).
+# same addresses (micro_sam/v2/util.py), and each is told by other public projects, too, of files they had downloaded.
+# We could not download one ourselves yet. The sizes, told likewise, fit the parameters of our networks (see the tests).
 CHECKPOINTS = {
     checkpoint.name: checkpoint
     for checkpoint in (

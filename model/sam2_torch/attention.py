@@ -6,6 +6,43 @@ from torch import Tensor, nn
 
 from sam2_torch.positions import rotate
 
+QUERY_TILE, KEY_TILE = 512, 1024
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention, queries (..., Q, c), keys (..., K, c), values (..., K, d) -> (..., Q, d).
+
+    torch's own, but where it is slow on a CPU: it has no fast way for values narrower than the keys, and is slower in
+    bfloat16 than in float32.
+    """
+    if _for_inference_on_cpu(q) and (v.shape[-1] < k.shape[-1] or q.dtype == torch.bfloat16):
+        return _attend_in_tiles(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def _for_inference_on_cpu(x: Tensor) -> bool:
+    return x.device.type == "cpu" and not torch.is_grad_enabled()
+
+
+def _attend_in_tiles(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention with a running softmax over tiles of keys (Milakov and Gimelshein 2018), sums in float32."""
+    q, v = q * q.shape[-1] ** -0.5, v.to(q.dtype)
+    out = []
+    for rows in q.split(QUERY_TILE, dim=-2):
+        most = rows.new_full((*rows.shape[:-1], 1), -torch.inf)
+        total = torch.zeros_like(most, dtype=torch.float32)
+        mixed = torch.zeros_like(total)
+        for keys, values in zip(k.split(KEY_TILE, dim=-2), v.split(KEY_TILE, dim=-2), strict=True):
+            scores = rows @ keys.transpose(-1, -2)
+            new = torch.maximum(most, scores.amax(-1, keepdim=True))
+            fade = (most - new).exp_().float()
+            weights = scores.sub_(new).exp_()
+            total = total * fade + weights.sum(-1, keepdim=True, dtype=torch.float32)
+            mixed = mixed * fade + (weights @ values)
+            most = new
+        out.append((mixed / total).to(q.dtype))
+    return torch.cat(out, dim=-2)
+
 
 class Attention(nn.Module):
     """Multi-head attention with separate projections, optionally in a narrower space (Attention of SAM).
@@ -37,21 +74,27 @@ class Attention(nn.Module):
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Queries (B, Q, dim), keys and values (B, K, key_dim) -> (B, Q, dim)."""
-        out = F.scaled_dot_product_attention(
-            self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), self._heads(self.v_proj(v))
-        )
+        out = attend(self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), self._heads(self.v_proj(v)))
         return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class RotaryAttention(Attention):
-    """Attention whose queries and keys are turned by their place on the token grid (RoPEAttention of SAM 2)."""
+    """One-head attention, queries and keys turned by their place on the token grid (RoPEAttention of SAM 2)."""
+
+    def __init__(self, dim: int, *, key_dim: int | None = None) -> None:
+        super().__init__(dim, 1, key_dim=key_dim)
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, *, table: Tensor, num_unrotated: int = 0) -> Tensor:  # type: ignore[override]
-        """As `Attention`, with the rotary `table` of the grid; the last `num_unrotated` keys keep their direction."""
-        queries, keys, values = self._heads(self.q_proj(q)), self._heads(self.k_proj(k)), self._heads(self.v_proj(v))
-        queries = rotate(queries, table)
+        """As `Attention`, with the rotary `table` of the grid; the last `num_unrotated` keys keep their direction.
+
+        Queries of one frame may serve many objects: (1, Q, dim) with keys (B, K, key_dim).
+        """
+        queries, keys = rotate(self.q_proj(q), table), self.k_proj(k)
         num_rotated = keys.shape[-2] - num_unrotated
-        turned = rotate(keys[:, :, :num_rotated], table)
-        keys = turned if num_unrotated == 0 else torch.cat([turned, keys[:, :, num_rotated:]], dim=-2)
-        out = F.scaled_dot_product_attention(queries, keys, values)
-        return self.out_proj(out.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        turned = rotate(keys[:, :num_rotated], table)
+        keys = turned if num_unrotated == 0 else torch.cat([turned, keys[:, num_rotated:]], dim=-2)
+        queries = queries.expand(len(keys), -1, -1)
+        if _for_inference_on_cpu(queries) and v.shape[-1] < keys.shape[-1]:
+            # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
+            return self.out_proj(self.v_proj(attend(queries, keys, v)))  # type: ignore[no-any-return]
+        return self.out_proj(attend(queries[:, None], keys[:, None], self.v_proj(v)[:, None])[:, 0])  # type: ignore[no-any-return]

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sam2_torch.attention import attend
 from sam2_torch.blocks import MLP
 from sam2_torch.config import HieraConfig
 
@@ -51,7 +52,7 @@ class WindowAttention(nn.Module):
             q = pool_2x2(q.reshape(b, h, w, -1))
             h, w = q.shape[1:3]
             q = q.reshape(b, h * w, self.num_heads, -1)
-        out = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        out = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
         return self.proj(out.transpose(1, 2).reshape(b, h, w, -1))  # type: ignore[no-any-return]
 
 

@@ -14,8 +14,8 @@ class MemoryAttentionLayer(nn.Module):
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
         dim = config.width
-        self.self_attn = RotaryAttention(dim, 1)
-        self.cross_attn_image = RotaryAttention(dim, 1, key_dim=config.memory_width)
+        self.self_attn = RotaryAttention(dim)
+        self.cross_attn_image = RotaryAttention(dim, key_dim=config.memory_width)
         self.linear1 = nn.Linear(dim, config.memory_hidden)
         self.linear2 = nn.Linear(config.memory_hidden, dim)
         self.norm1 = nn.LayerNorm(dim)
@@ -23,7 +23,7 @@ class MemoryAttentionLayer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, *, table: Tensor, num_pointer_tokens: int) -> Tensor:
-        """Frame tokens (B, hw, C), memory keys and values (B, K, C_m) -> (B, hw, C)."""
+        """Frame tokens (B or 1, hw, C), memory keys and values (B, K, C_m) -> (B, hw, C)."""
         y = self.norm1(x)
         x = x + self.self_attn(y, y, y, table=table)
         y = self.norm2(x)
@@ -45,7 +45,8 @@ class MemoryAttention(nn.Module):
 
         Parameters
         ----------
-        frame : (B, C, h, w)
+        frame : (B or 1, C, h, w)
+            What does not depend on the object is computed once for a frame that all objects share.
         memory, memory_pos : (B, K, C_m)
             K = n * h * w frame-memory tokens, then `num_pointer_tokens` of object pointers.
 

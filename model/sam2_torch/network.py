@@ -1,5 +1,7 @@
 """SAM 2: its parts under the parameter names of the published checkpoints."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +27,7 @@ class SAM2(nn.Module):
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
         self.config = config
+        self.precision = torch.float32
         dim, memory_dim = config.width, config.memory_width
         self.image_encoder = ImageEncoder(config.trunk, dim)
         self.memory_attention = MemoryAttention(config)
@@ -49,6 +52,22 @@ class SAM2(nn.Module):
     def device(self) -> torch.device:
         """Where the parameters are."""
         return self.no_mem_embed.device
+
+    def use_bfloat16(self) -> None:
+        """From now on multiply matrices and convolve in bfloat16; for inference, there is no way back.
+
+        Positions, softmax sums, mask logits and scores stay in float32.
+        """
+        self.precision = torch.bfloat16
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+                module.to(torch.bfloat16)
+
+    def arithmetic(self) -> AbstractContextManager[object]:
+        """The context in which the functions of the predictors run the network."""
+        if self.precision == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.precision)
 
 
 def _small(*shape: int) -> Tensor:

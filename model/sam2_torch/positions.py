@@ -1,11 +1,28 @@
 """Positions: sine tables, random Fourier features of points, axial rotary angles."""
 
 import math
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import ParamSpec
 
 import torch
 from torch import Tensor, nn
 
+P = ParamSpec("P")
 
+
+def _table(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Keep the last tables: each frame asks for the same ones."""
+
+    @wraps(function)
+    def make(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        with torch.inference_mode(False), torch.no_grad():  # so that training may use them, too
+            return function(*args, **kwargs)
+
+    return lru_cache(maxsize=16)(make)  # type: ignore[return-value]
+
+
+@_table
 def sine_positions_2d(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
     """Sine table of a grid, (1, dim, height, width) float32; channels are y then x, sine and cosine interleaved.
 
@@ -59,6 +76,7 @@ class RandomFourier(nn.Module):
         return self.forward(xy).permute(2, 0, 1)[None]  # (H, W, C) -> (1, C, H, W)
 
 
+@_table
 def rotary_table(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
     """Axial rotary angles as cosine and sine, (2, height * width, dim / 2); x turns the first half, y the second."""
     frequency = 1.0 / 10000 ** (torch.arange(0, dim, 4, dtype=torch.float32, device=device)[: dim // 4] / dim)
@@ -68,10 +86,13 @@ def rotary_table(height: int, width: int, dim: int, *, device: torch.device | No
     return torch.stack([angle.cos(), angle.sin()])
 
 
-def rotate(tokens_bhnc: Tensor, table: Tensor) -> Tensor:
-    """Turn adjacent channel pairs by the angles of `table` (2, n, c / 2); n may be repeated along the tokens."""
-    repeats = tokens_bhnc.shape[-2] // table.shape[1]
-    cos, sin = table.repeat(1, repeats, 1) if repeats > 1 else table
-    even, odd = tokens_bhnc.float().unflatten(-1, (-1, 2)).unbind(-1)
-    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return turned.flatten(-2).to(tokens_bhnc.dtype)
+def rotate(tokens: Tensor, table: Tensor) -> Tensor:
+    """Turn adjacent channel pairs of (..., N, c) by the angles of `table` (2, n, c / 2); n may be repeated in N."""
+    n = table.shape[1]
+    pairs = tokens.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, n))  # (..., N / n, n, c / 2, 2)
+    if tokens.device.type == "cpu":  # in one pass over memory, where torch would else make six
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.complex(*table))
+    else:
+        (even, odd), (cos, sin) = pairs.unbind(-1), table
+        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    return turned.flatten(-4, -3).flatten(-2).to(tokens.dtype)

@@ -5,6 +5,10 @@ nothing between calls and are differentiable: the session runs them in inference
 bfloat16, training runs the very same functions with gradients.
 """
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,7 +25,20 @@ ABSENT_LOGIT = -1024.0
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 FEEDBACK_LIMIT = 32.0
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
+
+def _in_its_precision(function: Callable[Concatenate[SAM2, P], R]) -> Callable[Concatenate[SAM2, P], R]:
+    @wraps(function)
+    def run(model: SAM2, *args: P.args, **kwargs: P.kwargs) -> R:
+        with model.arithmetic():
+            return function(model, *args, **kwargs)
+
+    return run  # type: ignore[return-value]
+
+
+@_in_its_precision
 def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
     """Encode a frame once for all objects and clicks.
 
@@ -35,6 +52,7 @@ def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
     return FrameFeatures(stride16, decoder.conv_s1(stride8), decoder.conv_s0(stride4))
 
 
+@_in_its_precision
 def segment(
     model: SAM2,
     features: FrameFeatures,
@@ -68,6 +86,7 @@ def segment(
     return _choose(model, ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training))
 
 
+@_in_its_precision
 def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> MaskPrediction:
     """Masks of N objects on a frame without prompts, from what they remember; the best of three each."""
     image = condition_on_memory(model, features, memories)
@@ -75,6 +94,7 @@ def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> Ma
     return _choose(model, ambiguous(decode(model, features, image, nothing, None)))
 
 
+@_in_its_precision
 def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
     """What the frame leaves behind; on prompted frames the mask is binarized first (not while training)."""
     logits = resize_logits(prediction.logits, features.image_size)
@@ -86,6 +106,7 @@ def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *
     return FrameMemory(memory, prediction.pointer)
 
 
+@_in_its_precision
 def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySelection | None) -> Tensor:
     """Frame features after memory attention, or with the embedding of "no memory" added."""
     frame = features.stride16
@@ -107,7 +128,7 @@ def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySe
         tokens.append(pointers)
         positions.append(pointer_pos)
     return model.memory_attention(  # type: ignore[no-any-return]
-        frame.float().expand(count, -1, -1, -1),
+        frame.float(),
         torch.cat(tokens, dim=1),
         torch.cat(positions, dim=1),
         num_pointer_tokens=num_pointer_tokens,
@@ -126,6 +147,7 @@ def _pointer_tokens(model: SAM2, memories: MemorySelection) -> tuple[Tensor, Ten
     return pointers.flatten(1, 2), position.flatten(1, 2)
 
 
+@_in_its_precision
 def decode(
     model: SAM2, features: FrameFeatures, image: Tensor, points: PointTokens, mask_logits: Tensor | None
 ) -> Proposals:

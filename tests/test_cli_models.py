@@ -72,7 +72,7 @@ def test_download_list_info_verify(server):
 
 def test_a_download_without_a_published_hash_is_reported_as_not_verified(server, monkeypatch):
     monkeypatch.setitem(CHECKPOINTS, "sam2.1-tiny", server.checkpoint(sha256=None))
-    assert "not verified by its published hash" in run("download", "sam2.1-tiny").output
+    assert "not verified by a published hash" in run("download", "sam2.1-tiny").output
     assert "not known" in run("info", "sam2.1-tiny").output
     assert "good, downloaded, not verified" in run("verify").output
 
@@ -133,6 +133,16 @@ def test_offline(server, monkeypatch):
     assert "Error: sam2.1-tiny is not to be downloaded: NAPARI_SAM2_OFFLINE" in done.output
     assert "Nothing will be downloaded" in run("list").output
     assert server.asked == []
+
+
+def test_listing_loads_neither_torch_nor_napari():
+    code = (
+        "import sys; from typer.testing import CliRunner; from napari_sam2.cli import app\n"
+        "print('requests' in sys.modules, CliRunner().invoke(app, ['models', 'list']).exit_code)\n"
+        "print([name for name in ('torch', 'napari', 'qtpy', 'dask') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "False 0\n[]\n"
 
 
 @pytest.mark.slow

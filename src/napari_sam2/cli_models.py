@@ -1,14 +1,15 @@
 """The commands `napari-sam2 models ...`."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_sam2.checkpoints.fetch import is_offline
 from napari_sam2.checkpoints.registry import CHECKPOINTS, Checkpoint, find, megabytes
-from napari_sam2.checkpoints.store import Store
 from napari_sam2.cli_errors import errors_in_one_line, fail
 from napari_sam2.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from napari_sam2.checkpoints.store import Store
 
 app = typer.Typer(help="The models known by name: list, download, look at, verify.", no_args_is_help=True)
 
@@ -18,7 +19,9 @@ Names = Annotated[list[str], typer.Argument(help="Names from `napari-sam2 models
 @app.command("list")
 def list_models() -> None:
     """List the models and what there is of them on this machine."""
-    store = Store.default()
+    from napari_sam2.checkpoints.fetch import is_offline
+
+    store = _store()
     rows = [(c.name, megabytes(c.size), describe(store, c)) for c in CHECKPOINTS.values()]
     width = max(len(name) for name, _, _ in rows)
     typer.echo("\n".join(f"{name:{width}s} {size:>8s}  {state}" for name, size, state in rows))
@@ -36,8 +39,7 @@ def download(
     with errors_in_one_line():
         from napari_sam2.models import download_model
 
-        checkpoints = [find(name) for name in names]
-        store = Store.default()
+        checkpoints, store = [find(name) for name in names], _store()
         for checkpoint in checkpoints:
             if again or store.state(checkpoint) in ("partial", "absent"):
                 typer.echo(f"{checkpoint.name}: {megabytes(checkpoint.size)} from {checkpoint.url}")
@@ -49,7 +51,7 @@ def download(
 def info(name: Annotated[str, typer.Argument(help="A name from `napari-sam2 models list`.")]) -> None:
     """Show where a model comes from, and what there is of it on this machine."""
     with errors_in_one_line():
-        checkpoint, store = find(name), Store.default()
+        checkpoint, store = find(name), _store()
         record = store.record(checkpoint)
         rows = {
             "name": checkpoint.name,
@@ -75,7 +77,7 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Default: all that are on this machine.")] = None,
 ) -> None:
     """Read models whole, and compare them with their hashes and with the network they belong to."""
-    store = Store.default()
+    store = _store()
     with errors_in_one_line():
         here = [c for c in CHECKPOINTS.values() if store.state(c) in ("bundled", "downloaded")]
         checkpoints = [find(name) for name in names] if names else here
@@ -92,13 +94,21 @@ def verify(
         fail(f"{', '.join(damaged)} cannot be used")
 
 
-def describe(store: Store, checkpoint: Checkpoint) -> str:
+def _store() -> "Store":
+    # What downloads takes a moment to import, which other commands need not wait for.
+    from napari_sam2.checkpoints.store import Store
+
+    return Store.default()
+
+
+def describe(store: "Store", checkpoint: Checkpoint) -> str:
     """What there is of a model on this machine, in a few words."""
     state = store.state(checkpoint)
     if state == "bundled":
         return "comes with napari-sam2"
     if state == "downloaded":
-        return f"downloaded, {'' if store.is_verified(checkpoint) else 'not '}verified by its published hash"
+        known = "verified by its" if store.is_verified(checkpoint) else "not verified by a"
+        return f"downloaded, {known} published hash"
     if state == "partial":
         return f"{megabytes(store.part(checkpoint).size)} of it downloaded"
     return "not downloaded"

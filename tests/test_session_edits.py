@@ -2,7 +2,8 @@
 
 import pytest
 
-from napari_sam2.errors import PromptError
+import napari_sam2.propagation as propagation
+from napari_sam2.errors import PromptError, PropagationError
 from napari_sam2.prompts import MaskPrompt
 from toy_model import ToyModel
 from toy_scene import FAST, NUM_FRAMES, STILL, click, discs, iou, open_scene, run, stored, truth
@@ -246,17 +247,22 @@ def test_the_same_again_looks_at_the_same(session, toy):
     assert stored(session) == masks
 
 
-def test_a_frame_that_failed_is_done_again_from_what_was_there_before(session, toy):
-    session.set_prompts([click(0, 1, FAST)])
+def test_a_frame_that_failed_is_done_again_from_what_was_there_before(session, toy, monkeypatch):
+    session.set_prompts([click(0, 1, FAST), click(0, 2, STILL)])
     frames = session.propagate()
     for _ in range(4):
         next(frames)
-    toy.log.clear()
-    session.video.frame, real = lambda t: (_ for _ in ()).throw(MemoryError()), session.video.frame
-    with pytest.raises(Exception, match="failed on frame 4"):
+
+    def remembers_and_fails(*args, **kwargs):
+        toy.memorize(*args, **kwargs)
+        raise MemoryError("out of memory")
+
+    monkeypatch.setattr(propagation, "memorize", remembers_and_fails)
+    with pytest.raises(PropagationError, match="failed on frame 4"):
         next(frames)
-    session.video.frame = real
-    run(session, first=4, last=6)
+    monkeypatch.setattr(propagation, "memorize", toy.memorize)
+    toy.log.clear()
+    run(session, first=4, last=6, object_ids=[1])
     assert looked_at(toy) == [[0, 1, 2, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5]]
     assert discs(session) == dict.fromkeys(range(7), FAST)
 

@@ -40,7 +40,7 @@ class TracingToy(ToyModel):
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> "TracingToy":
         super().install(monkeypatch)
-        segment, rebuild, step = Follower.segment, Follower.rebuild, Follower._step_batch
+        segment, rebuild, step = Follower.segment, Follower.rebuild, Follower.step
 
         def noting_the_prompts(follower, followed, frame, prompts, **kwargs):
             self.answers.append((followed.object_id, frame, prompts))
@@ -59,15 +59,15 @@ class TracingToy(ToyModel):
                 if mask.frame in recent:
                     recent[mask.frame] = marked(recent[mask.frame], torch.tensor([[float(number)]]))
 
-        def noting_the_origins(follower, frame, batch):
-            seen = step(follower, frame, batch)
-            for followed, _ in batch:
+        def noting_the_origins(follower, frame, objects, direction):
+            seen = step(follower, frame, objects, direction)
+            for followed in objects:
                 self.masks[followed.object_id, frame] = self.origin_of(followed.bank.recent[frame])
             return seen
 
         monkeypatch.setattr(Follower, "segment", noting_the_prompts)
         monkeypatch.setattr(Follower, "rebuild", from_tracked_masks)
-        monkeypatch.setattr(Follower, "_step_batch", noting_the_origins)
+        monkeypatch.setattr(Follower, "step", noting_the_origins)
         return self
 
     def number_of(self, origin: Origin) -> int:

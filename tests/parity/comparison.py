@@ -150,7 +150,7 @@ def image_prompts(movie: Movie) -> Iterator[Difference]:
     image = twin.get_image_embeddings(movie.normalized[:1])
     click, other, box = movie.scaled(*CLICK), movie.scaled(*OTHER_CLICK), movie.scaled(*BOX)
 
-    def both(case: str, multimask: bool, *, points=(), labels=(), box=None, mask=None) -> Iterator[Difference]:  # type: ignore[no-untyped-def]
+    def both(case: str, multimask: bool, *, points=(), labels=(), box=None, mask=None) -> Iterator[Difference]:
         ours = predictor.predict(
             embedding, points_xy=points, labels=labels, box=box, mask_logits=mask, multimask=multimask
         )

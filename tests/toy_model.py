@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-import napari_sam2.propagation as propagation
+from napari_sam2 import frame_encoder, propagation
 from sam2_torch.config import CELL
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction
 from sam2_torch.prompt_encoder import BOX_FIRST
@@ -34,14 +34,15 @@ class ToyModel:
     """Labels of the points and corners of each prompt, and whether a mask was fed back."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> "ToyModel":
-        encode = propagation.Follower._encode
+        encode = frame_encoder.FrameEncoder.encode
 
-        def noting_the_frame(follower, frame, windows):
+        def noting_the_frame(encoder, frame, windows, **kwargs):
             self.frame = frame
-            return encode(follower, frame, windows)
+            return encode(encoder, frame, windows, **kwargs)
 
-        monkeypatch.setattr(propagation.Follower, "_encode", noting_the_frame)
-        for name in ("encode_frame", "segment", "track", "memorize"):
+        monkeypatch.setattr(frame_encoder.FrameEncoder, "encode", noting_the_frame)
+        monkeypatch.setattr(frame_encoder, "encode_frame", self.encode_frame)
+        for name in ("segment", "track", "memorize"):
             monkeypatch.setattr(propagation, name, getattr(self, name))
         return self
 

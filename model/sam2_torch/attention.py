@@ -27,6 +27,7 @@ def _for_inference_on_cpu(x: Tensor) -> bool:
 def _attend_in_tiles(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention with a running softmax over tiles of keys (Milakov and Gimelshein 2018), sums in float32."""
     q, v = q * q.shape[-1] ** -0.5, v.to(q.dtype)
+    k = k - k.mean(-2, keepdim=True)  # softmax does not care, and smaller scores are rounded less in bfloat16
     out = []
     for rows in q.split(QUERY_TILE, dim=-2):
         most = rows.new_full((*rows.shape[:-1], 1), -torch.inf)

@@ -1,8 +1,11 @@
 """From a config or a file to a network."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map
 
 from sam2_torch.checkpoint import check_fit, read_weights, recognize
 from sam2_torch.config import SAM2Config
@@ -36,3 +39,23 @@ def load(path: str | Path, config: SAM2Config | None = None) -> SAM2:
     check_fit(model.state_dict(), weights, config)
     model.load_state_dict({k: v.float() for k, v in weights.items()}, strict=True, assign=True)
     return model.requires_grad_(False).eval()
+
+
+def compile_for_cuda(model: SAM2) -> None:
+    """Compile the heavy parts with CUDA graphs, in place; parameter names stay as they are.
+
+    The trunk and the memory encoder see one shape for each number of objects, memory attention one more for each
+    number of memories: after some fifteen frames all have been seen.
+    """
+    for part in (model.image_encoder, model.memory_attention, model.memory_encoder, model.sam_mask_decoder.transformer):
+        part.forward = _owned(torch.compile(part.forward, mode="reduce-overhead", dynamic=False))  # type: ignore[method-assign]
+
+
+def _owned(run: Callable[..., Any]) -> Callable[..., Any]:
+    """What a CUDA graph returns is overwritten by its next run, so hand out copies."""
+
+    def copied(*args: Any, **kwargs: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()
+        return tree_map(lambda x: x.clone() if isinstance(x, torch.Tensor) else x, run(*args, **kwargs))
+
+    return copied

@@ -85,6 +85,9 @@ class SAM2Config:
         Standard deviation of the random Fourier frequencies at initialization.
     object_diameter
         Diameter in model pixels at which this model likes to see an object; None: frames are shown whole.
+    remembers_in_float32
+        Memory attention stays in float32 where the rest is in bfloat16: its scores are so large that rounding them
+        loses objects.
     """
 
     name: str
@@ -101,6 +104,7 @@ class SAM2Config:
     draws_prompts: bool = False
     fourier_scale: float = 1.0
     object_diameter: float | None = None
+    remembers_in_float32: bool = False
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -129,6 +133,7 @@ CELL = SAM2Config(
     draws_prompts=True,
     fourier_scale=2.5,
     object_diameter=36.0,
+    remembers_in_float32=True,
     mean=(0.5, 0.5, 0.5),
     std=(0.25, 0.25, 0.25),
 )

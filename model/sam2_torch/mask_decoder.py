@@ -129,9 +129,9 @@ class MaskDecoder(nn.Module):
         mask_tokens = tokens[:, 2 : 2 + self.num_masks]
         return Proposals(
             logits=self._masks(source, mask_tokens, fine),
-            predicted_iou=self.iou_prediction_head(tokens[:, 1]).float().sigmoid(),
+            predicted_iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
             tokens=mask_tokens,
-            object_score=self.pred_obj_score_head(tokens[:, 0])[:, 0].float(),
+            object_score=self.pred_obj_score_head(tokens[:, 0])[:, 0],
         )
 
     def _masks(self, source: Tensor, mask_tokens: Tensor, fine: tuple[Tensor, Tensor]) -> Tensor:
@@ -140,8 +140,7 @@ class MaskDecoder(nn.Module):
         upscaled = gelu1(norm(up1(source) + stride8))
         upscaled = gelu2(up2(upscaled) + stride4)
         weights = torch.stack([mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        with torch.autocast(upscaled.device.type, enabled=False):  # bfloat16 would make outlines rough
-            return torch.einsum("bmc,bchw->bmhw", weights.float(), upscaled.float())
+        return torch.einsum("bmc,bchw->bmhw", weights, upscaled)
 
 
 def ambiguous(proposals: Proposals) -> Proposals:

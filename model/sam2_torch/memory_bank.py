@@ -1,7 +1,7 @@
 """The memory bank: which frames an object remembers, and which of them a frame may look at."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -68,6 +68,16 @@ class MemorySelection:
     def layout(self) -> tuple[int, ...]:
         """Selections of equal layout can be stacked into one batch."""
         return len(self.features), len(self.pointers), *(self.features[0].shape[1:] if self.features else ())
+
+    def to(self, device: torch.device) -> "MemorySelection":
+        """The same on a device."""
+        return replace(
+            self,
+            features=tuple(f.to(device) for f in self.features),
+            steps=self.steps.to(device),
+            pointers=tuple(p.to(device) for p in self.pointers),
+            distances=self.distances.to(device),
+        )
 
 
 def stack_selections(selections: Sequence[MemorySelection]) -> MemorySelection:
@@ -164,8 +174,9 @@ class MemoryBank:
     def select(self, frame: int, direction: int = FORWARD) -> MemorySelection | None:
         """What `frame` looks at when travelling in `direction` (1 or -1); None when nothing is prompted.
 
-        Frame memories: prompted frames in order, past and future, then recent frames from far to near. Pointers: prompted
-        frames that are not in the future, then recent frames from near to far. (`_prepare_memory_conditioned_features`)
+        Frame memories: prompted frames in order, past and future, then recent frames from far to near. Pointers:
+        prompted frames that are not in the future, then recent frames from near to far.
+        (`_prepare_memory_conditioned_features`)
         """
         if not self.prompted:
             return None

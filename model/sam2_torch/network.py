@@ -54,17 +54,21 @@ class SAM2(nn.Module):
         return self.no_mem_embed.device
 
     def use_bfloat16(self) -> None:
-        """From now on multiply matrices and convolve in bfloat16; for inference, there is no way back.
+        """From now on encode frames, attend to memories and encode these in bfloat16; there is no way back.
 
-        Positions, softmax sums, mask logits and scores stay in float32.
+        For inference. Prompt encoder and mask decoder stay in float32: they cost little and draw the outlines.
         """
         self.precision = torch.bfloat16
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
-                module.to(torch.bfloat16)
+        parts = [self.image_encoder, self.memory_encoder]
+        if not self.config.remembers_in_float32:
+            parts.append(self.memory_attention)
+        for part in parts:
+            for module in part.modules():
+                if isinstance(module, (nn.Linear, nn.Conv2d)):
+                    module.to(torch.bfloat16)
 
     def arithmetic(self) -> AbstractContextManager[object]:
-        """The context in which the functions of the predictors run the network."""
+        """The context in which the parts that may be in bfloat16 are run."""
         if self.precision == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.precision)

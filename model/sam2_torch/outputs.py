@@ -101,6 +101,23 @@ class MaskPrediction:
             self.candidate_ious[rows],
         )
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number that is shown or remembered is one."""
+        kept = (self.logits, self.predicted_iou, self.object_score, self.pointer)
+        return bool(torch.stack([x.isfinite().all() for x in kept]).all())
+
+    def to(self, device: torch.device) -> "MaskPrediction":
+        """The same on a device."""
+        return MaskPrediction(
+            self.logits.to(device),
+            self.predicted_iou.to(device),
+            self.object_score.to(device),
+            self.pointer.to(device),
+            self.candidates.to(device),
+            self.candidate_ious.to(device),
+        )
+
     def without_candidates(self) -> "MaskPrediction":
         """The same without the masks that were not chosen, to keep."""
         return replace(self, candidates=self.logits, candidate_ious=self.predicted_iou[:, None])

@@ -5,9 +5,7 @@ nothing between calls and are differentiable: the session runs them in inference
 bfloat16, training runs the very same functions with gradients.
 """
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -25,20 +23,7 @@ ABSENT_LOGIT = -1024.0
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 FEEDBACK_LIMIT = 32.0
 
-P = ParamSpec("P")
-R = TypeVar("R")
 
-
-def _in_its_precision(function: Callable[Concatenate[SAM2, P], R]) -> Callable[Concatenate[SAM2, P], R]:
-    @wraps(function)
-    def run(model: SAM2, *args: P.args, **kwargs: P.kwargs) -> R:
-        with model.arithmetic():
-            return function(model, *args, **kwargs)
-
-    return run  # type: ignore[return-value]
-
-
-@_in_its_precision
 def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
     """Encode a frame once for all objects and clicks.
 
@@ -47,12 +32,12 @@ def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
     image : (B, 3, H, W) float, 0..1
         H and W multiples of 32. The original takes 1024 x 1024.
     """
-    stride4, stride8, stride16 = model.image_encoder(normalize(image, model.config.mean, model.config.std))
     decoder = model.sam_mask_decoder
-    return FrameFeatures(stride16, decoder.conv_s1(stride8), decoder.conv_s0(stride4))
+    with model.arithmetic():
+        stride4, stride8, stride16 = model.image_encoder(normalize(image, model.config.mean, model.config.std))
+        return FrameFeatures(stride16, decoder.conv_s1(stride8), decoder.conv_s0(stride4))
 
 
-@_in_its_precision
 def segment(
     model: SAM2,
     features: FrameFeatures,
@@ -86,7 +71,6 @@ def segment(
     return _choose(model, ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training))
 
 
-@_in_its_precision
 def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> MaskPrediction:
     """Masks of N objects on a frame without prompts, from what they remember; the best of three each."""
     image = condition_on_memory(model, features, memories)
@@ -94,19 +78,18 @@ def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> Ma
     return _choose(model, ambiguous(decode(model, features, image, nothing, None)))
 
 
-@_in_its_precision
 def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
     """What the frame leaves behind; on prompted frames the mask is binarized first (not while training)."""
     logits = resize_logits(prediction.logits, features.image_size)
     mask = (logits > 0).to(logits.dtype) if prompted and not model.training else logits.sigmoid()
-    memory = model.memory_encoder(features.stride16, mask * MASK_SCALE + MASK_BIAS)
+    with model.arithmetic():
+        memory = model.memory_encoder(features.stride16, mask * MASK_SCALE + MASK_BIAS)
     if model.no_obj_embed_spatial is not None:
         absent = (prediction.object_score <= 0).to(memory.dtype)[:, None, None, None]
         memory = memory + absent * model.no_obj_embed_spatial[..., None, None]
     return FrameMemory(memory, prediction.pointer)
 
 
-@_in_its_precision
 def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySelection | None) -> Tensor:
     """Frame features after memory attention, or with the embedding of "no memory" added."""
     frame = features.stride16
@@ -127,12 +110,14 @@ def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySe
         num_pointer_tokens = pointers.shape[1]
         tokens.append(pointers)
         positions.append(pointer_pos)
-    return model.memory_attention(  # type: ignore[no-any-return]
-        frame.float(),
-        torch.cat(tokens, dim=1),
-        torch.cat(positions, dim=1),
-        num_pointer_tokens=num_pointer_tokens,
-    )
+    with nullcontext() if model.config.remembers_in_float32 else model.arithmetic():
+        conditioned: Tensor = model.memory_attention(
+            frame.float(),
+            torch.cat(tokens, dim=1),
+            torch.cat(positions, dim=1),
+            num_pointer_tokens=num_pointer_tokens,
+        )
+    return conditioned
 
 
 def _pointer_tokens(model: SAM2, memories: MemorySelection) -> tuple[Tensor, Tensor]:
@@ -147,7 +132,6 @@ def _pointer_tokens(model: SAM2, memories: MemorySelection) -> tuple[Tensor, Ten
     return pointers.flatten(1, 2), position.flatten(1, 2)
 
 
-@_in_its_precision
 def decode(
     model: SAM2, features: FrameFeatures, image: Tensor, points: PointTokens, mask_logits: Tensor | None
 ) -> Proposals:
@@ -156,11 +140,11 @@ def decode(
     height, width = image.shape[-2:]
     dense = encoder.no_mask(height, width) if mask_logits is None else encoder.dense(mask_logits)
     return model.sam_mask_decoder(  # type: ignore[no-any-return]
-        image,
+        image.float(),
         encoder.pe_layer.grid(height, width),
         encoder.sparse(points.xy, points.labels, features.image_size),
         dense,
-        (features.stride4, features.stride8),
+        (features.stride4.float(), features.stride8.float()),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.devices import Precision
 from napari_sam2.errors import PromptError
 from napari_sam2.io.clicks import read_clicks
 from napari_sam2.io.stacks import LabelsTiffWriter
@@ -66,6 +67,7 @@ def open_session(
     diameter: float | None = None,
     contrast: tuple[float, float] | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
     max_prompted: int | None = None,
     restart_at_prompts: bool = False,
 ) -> TrackingSession:
@@ -81,7 +83,7 @@ def open_session(
         Typical diameter of an object in source pixels; estimated by default.
     contrast
         Intensities that become black and white; by default percentiles of sampled frames.
-    device
+    device, precision
         See `load_model`.
     max_prompted, restart_at_prompts
         What objects remember; see `TrackingSession`.
@@ -93,7 +95,7 @@ def open_session(
     """
     video = Video.open(movie, contrast=contrast)
     if isinstance(model, (str, os.PathLike)):
-        model = load_model(os.fspath(model), device=device)
+        model = load_model(os.fspath(model), device=device, precision=precision)
     return TrackingSession(
         video, model, diameter=diameter, max_prompted=max_prompted, restart_at_prompts=restart_at_prompts
     )
@@ -111,6 +113,7 @@ def track(
     diameter: float | None = None,
     contrast: tuple[float, float] | None = None,
     device: str = "auto",
+    precision: Precision = "float32",
     progress: Progress | None = None,
 ) -> TrackResult:
     """Click cells once, get their masklets.
@@ -129,7 +132,7 @@ def track(
     first, last
         Lowest and highest frame to visit, both included; by default the whole movie. An object whose prompts lie
         outside joins at the border.
-    model, diameter, contrast, device
+    model, diameter, contrast, device, precision
         As for `open_session`.
     progress
         Called with each frame's result, how many frames are done, and how many there are in all.
@@ -148,7 +151,7 @@ def track(
     >>> result.save("tracked")  # doctest: +SKIP
     """
     _check_transforms(movie, points)
-    session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device)
+    session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device, precision=precision)
     session.set_prompts([*read_points(points), *prompts])
     run(session, direction, progress, first=first, last=last)
     return TrackResult(session)

@@ -26,10 +26,21 @@ class DirectionOption(StrEnum):
     both = "both"
 
 
+class PrecisionName(StrEnum):
+    """Numbers to multiply in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    auto = "auto"
+
+
 ModelOption = Annotated[
     str, typer.Option(help="A name from `napari-sam2 models list`, or the path of a .safetensors or .pt file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+PrecisionOption = Annotated[
+    PrecisionName, typer.Option(help="float32 is exact; bfloat16 is faster where the device is made for it.")
+]
 
 
 @app.command()
@@ -45,12 +56,13 @@ def track(
     model: ModelOption = "cell",
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.float32,
 ) -> None:
     """Follow clicked cells through a movie."""
     with errors_in_one_line():
         from napari_sam2 import api
 
-        session = api.open_session(movie, model=model, diameter=diameter, device=device)
+        session = api.open_session(movie, model=model, diameter=diameter, device=device, precision=precision.value)
         session.set_prompts(api.read_points(points))
         session.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,15 @@
 
 from sam2_torch.errors import CheckpointError as CheckpointError
 
-__all__ = ["CheckpointError", "DownloadError", "MovieError", "NapariSam2Error", "PromptError", "PropagationError"]
+__all__ = [
+    "CheckpointError",
+    "DeviceError",
+    "DownloadError",
+    "MovieError",
+    "NapariSam2Error",
+    "PromptError",
+    "PropagationError",
+]
 
 
 class NapariSam2Error(Exception):
@@ -11,6 +19,10 @@ class NapariSam2Error(Exception):
 
 class MovieError(NapariSam2Error, ValueError):
     """A movie that cannot be read, or not as (T, Y, X) or (T, Y, X, 3)."""
+
+
+class DeviceError(NapariSam2Error):
+    """A device that cannot be used, or that gets its sums wrong."""
 
 
 class DownloadError(NapariSam2Error):

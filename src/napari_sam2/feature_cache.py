@@ -5,14 +5,17 @@ from collections import OrderedDict
 from sam2_torch.outputs import FrameFeatures
 from sam2_torch.windows import Window
 
-DEFAULT_BUDGET = 64 * 2**20
-"""Bytes: three whole frames of a SAM 2, or some hundred windows of the bundled model."""
+WHOLE_FRAMES = 512 * 2**20
+"""Bytes for a model that sees whole frames: 30 frames of a SAM 2 in float32, so that going back a little is quick."""
+
+WINDOWS = 64 * 2**20
+"""Bytes for a model that sees windows: some hundred of them."""
 
 
 class FeatureCache:
     """Encoded windows by frame; the ones not used for longest are dropped when it holds more than `budget` bytes."""
 
-    def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
+    def __init__(self, budget: int = WINDOWS) -> None:
         self.budget = budget
         self.nbytes = 0
         self._features: OrderedDict[tuple[int, Window], FrameFeatures] = OrderedDict()
@@ -32,3 +35,12 @@ class FeatureCache:
         self._features[frame, window] = features
         while self.nbytes > self.budget and len(self._features) > 1:
             self.nbytes -= self._features.popitem(last=False)[1].nbytes
+
+    def knows(self, frame: int) -> bool:
+        """Whether any window of a frame is there."""
+        return any(t == frame for t, _ in self._features)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._features.clear()
+        self.nbytes = 0

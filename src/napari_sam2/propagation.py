@@ -3,24 +3,28 @@
 Nothing here knows of prompts as a user gives them in time, of masklets or of layers; the session does.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from napari_sam2.feature_cache import FeatureCache
+from napari_sam2.devices import give_back_memory, is_out_of_memory
+from napari_sam2.errors import DeviceError
+from napari_sam2.followed_object import FollowedObject, PromptedFrame, center_of
+from napari_sam2.frame_encoder import FrameEncoder
 from napari_sam2.masklets import FrameMask
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.video import Video
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import FrameFeatures, MaskInput, MaskPrediction, PointTokens
+from sam2_torch.outputs import MaskInput, MaskPrediction, PointTokens
 from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
-from sam2_torch.video_predictor import encode_frame, memorize, segment, track
-from sam2_torch.windows import Window, around, cut, cut_mask, paste, whole_frame
+from sam2_torch.video_predictor import memorize, segment, track
+from sam2_torch.windows import Window, around, cut_mask, paste, whole_frame
 
 OBJECTS_PER_BATCH = 32
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
@@ -28,42 +32,7 @@ DIAMETER_LIMITS = (6.0, 400.0)
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
 
-
-@dataclass(frozen=True, slots=True)
-class PromptedFrame:
-    """What the prompts on one frame gave: the window looked at, and the prediction (N = 1)."""
-
-    window: Window
-    prediction: MaskPrediction
-
-
-@dataclass(slots=True)
-class FollowedObject:
-    """One object's state: its memories, where it was last seen, what was made of its prompts.
-
-    Attributes
-    ----------
-    diameter
-        In source pixels; None until known.
-    diameter_from
-        The frame whose prompts told the diameter; None if the user did.
-    window
-        Where the object is looked for next.
-    prompted
-        By frame; kept until the prompts change.
-    """
-
-    object_id: int
-    bank: MemoryBank
-    diameter: float | None = None
-    diameter_from: int | None = None
-    window: Window | None = None
-    prompted: dict[int, PromptedFrame] = field(default_factory=dict)
-
-    @property
-    def place(self) -> tuple[float, float] | None:
-        """The middle (y, x) of the window."""
-        return None if self.window is None else _center(self.window)
+R = TypeVar("R")
 
 
 class Follower:
@@ -76,8 +45,8 @@ class Follower:
         self.model = model
         self.diameter = diameter
         self.rules = MemoryRules.of(model.config) if rules is None else rules
-        self._frame: tuple[int, Tensor] | None = None
-        self._features = FeatureCache()
+        self._encoder = FrameEncoder(video, model)
+        self._objects_per_batch = OBJECTS_PER_BATCH
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
@@ -110,23 +79,37 @@ class Follower:
         window = before.window if refines and before is not None else None
         if window is None or not self._holds(window, prompts):
             before, window = None, self._prompt_window(followed, frame, prompts, near)
-        features = self._encode(frame, [window])
-        painted = None
-        if prompts.mask is not None:
-            mask = torch.from_numpy(prompts.mask.mask.copy()).to(self.model.device)
-            painted = segment(self.model, features, MaskInput(cut_mask(mask, window)))
-        if painted is not None and prompts.is_painted:
-            prediction = painted
-        else:
-            memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
-            given = painted if before is None else before.prediction
-            previous = None if given is None else given.logits
-            if previous is None and memories is not None:
-                previous = track(self.model, features, memories).logits
-            tokens = self._tokens(prompts, window)
-            prediction = segment(self.model, features, tokens, memories=memories, previous_logits=previous)
+        previous = None if before is None else before.prediction
+        answer = partial(self._answer, followed, frame, prompts, window, previous, memory_direction)
+        prediction = self._on_a_sound_device(answer)
         followed.prompted[frame] = PromptedFrame(window, prediction.without_candidates())
         return self.show_prompted(followed, frame, prompts)
+
+    def _answer(
+        self,
+        followed: FollowedObject,
+        frame: int,
+        prompts: ObjectPrompts,
+        window: Window,
+        previous: MaskPrediction | None,
+        memory_direction: int | None,
+    ) -> MaskPrediction:
+        """What the network makes of prompts, in a window, after what it made of those before."""
+        device = self.model.device
+        features = self._encoder.encode(frame, [window])
+        if prompts.mask is not None:
+            mask = torch.from_numpy(prompts.mask.mask.copy()).to(device)
+            painted = self._checked(segment(self.model, features, MaskInput(cut_mask(mask, window))))
+            if prompts.is_painted:
+                return painted
+            previous = painted if previous is None else previous
+        memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
+        if memories is not None:
+            memories = memories.to(device)
+            previous = track(self.model, features, memories) if previous is None else previous
+        logits = None if previous is None else previous.logits.to(device)
+        tokens = self._tokens(prompts, window)
+        return self._checked(segment(self.model, features, tokens, memories=memories, previous_logits=logits))
 
     def show_prompted(self, followed: FollowedObject, frame: int, prompts: ObjectPrompts) -> SeenMask:
         """The mask of a prompted frame, and the window moves there; a painted one is exactly what was painted."""
@@ -135,7 +118,7 @@ class Follower:
         if prompts.mask is not None and prompts.is_painted:
             painted = np.where(prompts.mask.mask, np.float32(1), np.float32(-1))
             seen = SeenMask(painted, (0, 0), seen.score, seen.predicted_iou, PAINTED)
-        self.look_at(followed, seen.centroid or _center(prompted.window))
+        self.look_at(followed, seen.centroid or center_of(prompted.window))
         return seen
 
     @torch.inference_mode()
@@ -143,8 +126,8 @@ class Follower:
         """Memorize the prompted frames that are not in the bank as they are now."""
         for frame, prompted in followed.prompted.items():
             if frame not in followed.bank.prompted:
-                features = self._encode(frame, [prompted.window])
-                memory = memorize(self.model, features, prompted.prediction, prompted=True)
+                features = self._encoder.encode(frame, [prompted.window])
+                memory = memorize(self.model, features, prompted.prediction.to(self.model.device), prompted=True)
                 followed.bank.add(frame, memory.to(torch.bfloat16), prompted=True)
 
     @torch.inference_mode()
@@ -154,7 +137,7 @@ class Follower:
             window = self._window_on(followed, mask.centroid)
             full = np.zeros(self.video.shape_yx, dtype=np.uint8)
             mask.paint(full, 1)
-            features = self._encode(mask.frame, [window])
+            features = self._encoder.encode(mask.frame, [window])
             shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
             prediction = segment(self.model, features, MaskInput(shown))
             memory = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
@@ -176,15 +159,27 @@ class Follower:
                 raise ValueError(f"object {followed.object_id} has no memories; remember its prompts first")
             batches.setdefault(selection.layout, []).append((followed, selection))
         seen: dict[int, SeenMask] = {}
-        for batch in batches.values():
-            for i in range(0, len(batch), OBJECTS_PER_BATCH):
-                seen.update(self._step_batch(frame, batch[i : i + OBJECTS_PER_BATCH]))
+        for waiting in batches.values():
+            while waiting:
+                batch = waiting[: self._objects_per_batch]
+                try:
+                    seen |= self._on_a_sound_device(partial(self._step_batch, frame, batch, frame + direction))
+                except (MemoryError, RuntimeError) as error:
+                    if not is_out_of_memory(error) or len(batch) == 1:
+                        raise
+                    self._objects_per_batch = len(batch) // 2
+                    give_back_memory(self.model.device)
+                else:
+                    waiting = waiting[len(batch) :]
         return seen
 
-    def _step_batch(self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]]) -> dict[int, SeenMask]:
+    def _step_batch(
+        self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]], then: int
+    ) -> dict[int, SeenMask]:
         windows = [followed.window or self._whole_frame() for followed, _ in batch]
-        features = self._encode(frame, windows)
-        prediction = track(self.model, features, stack_selections([selection for _, selection in batch]))
+        features = self._encoder.encode(frame, windows, then=then)
+        selections = stack_selections([selection for _, selection in batch]).to(self.model.device)
+        prediction = self._checked(track(self.model, features, selections))
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
         seen: dict[int, SeenMask] = {}
         for i, ((followed, _), window) in enumerate(zip(batch, windows, strict=True)):
@@ -193,6 +188,26 @@ class Follower:
             if mask.centroid is not None:
                 self.look_at(followed, mask.centroid)
         return seen
+
+    def _checked(self, prediction: MaskPrediction) -> MaskPrediction:
+        if not prediction.is_finite:
+            raise DeviceError(
+                f"The network gave numbers that are not finite on the device {self.model.device}. "
+                "Choose another device, or float32 instead of bfloat16."
+            )
+        return prediction
+
+    def _on_a_sound_device(self, work: Callable[[], R]) -> R:
+        """Do the work; if Apple's GPU gets it wrong, once more on the CPU, where the model stays from then on."""
+        try:
+            return work()
+        except DeviceError:
+            if self.model.device.type != "mps":
+                raise
+        warnings.warn("The device mps gave numbers that are not finite: the CPU goes on in its place.", stacklevel=2)
+        self.model.to("cpu")
+        self._encoder.forget()
+        return work()
 
     def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
         """Look for the object around (y, x) next."""
@@ -207,7 +222,7 @@ class Follower:
         """Whether the window is all there is, or points and the middle of a box are in its middle half."""
         if self.model.config.object_diameter is None:
             return True
-        y, x = _center(window)
+        y, x = center_of(window)
         places = [(p.y, p.x) for p in prompts.points]
         if prompts.box is not None:
             places.append(prompts.box.center)
@@ -255,7 +270,7 @@ class Follower:
     def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
         """Segment at three scales; the diameter of the mask whose predicted IoU is best."""
         windows = [around(*center, d, self.model.config) for d in TRIED_DIAMETERS]
-        features = self._encode(frame, windows)
+        features = self._encoder.encode(frame, windows)
         tokens = [self._tokens(prompts, w) for w in windows]
         together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
         prediction = segment(self.model, features, together)
@@ -282,22 +297,6 @@ class Follower:
             torch.tensor([xy], dtype=torch.float32, device=device), torch.tensor([labels], device=device)
         )
 
-    def _encode(self, frame: int, windows: Sequence[Window]) -> FrameFeatures:
-        """Features of the windows; a window is encoded once, one that all objects share for all of them."""
-        if len(set(windows)) > 1:
-            return encode_frame(self.model, cut(self._pixels(frame), windows))
-        features = self._features.get(frame, windows[0])
-        if features is None:
-            features = encode_frame(self.model, cut(self._pixels(frame), windows[:1]))
-            self._features.put(frame, windows[0], features)
-        return features
-
-    def _pixels(self, frame: int) -> Tensor:
-        if self._frame is None or self._frame[0] != frame:
-            pixels = torch.from_numpy(self.video.frame(frame)).permute(2, 0, 1)  # (Y, X, 3) -> (3, Y, X)
-            self._frame = (frame, pixels.to(self.model.device))
-        return self._frame[1]
-
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
         logits, offset = paste(prediction.logits[0, 0], window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
@@ -314,7 +313,3 @@ def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
         return box.center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
     points = [p for p in prompts.points if p.positive] or list(prompts.points)
     return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None
-
-
-def _center(window: Window) -> tuple[float, float]:
-    return window.y0 + window.height / 2, window.x0 + window.width / 2

@@ -60,7 +60,7 @@ def _published(name: str, folder: str, stem: str, size: int, sha256: str) -> Che
 CHECKPOINTS = {
     checkpoint.name: checkpoint
     for checkpoint in (
-        Checkpoint("cell", "cell", 11559316, "c260bf5883c91f7f4e4eeccc667823d07be0b5b46d91b53878ef4910ebb0a907"),
+        Checkpoint("cell", "cell", 11559316, "3a422e5e00a69ff03cfdfdbf7b7dd3c589d9a858a7bd5cbf515128313b65eca8"),
         _published(
             "sam2.1-tiny",
             "092824",

@@ -49,6 +49,30 @@ def test_progress_counts_up(movie, model):
     assert calls == [(1, 1, 4), (2, 2, 4), (3, 3, 4), (0, 4, 4)]
 
 
+def test_frames_may_be_limited(movie, model):
+    calls = []
+    result = napari_sam2.track(
+        movie,
+        [(1, 62, 69)],
+        model=model,
+        first=1,
+        last=2,
+        progress=lambda r, done, total: calls.append((r.frame, total)),
+    )
+    assert calls == [(1, 2), (2, 2)]
+    assert result.masklets[1].frames == (1, 2)
+    with pytest.raises(PromptError, match="No frames from 3 to 2"):
+        napari_sam2.track(movie, [(1, 62, 69)], model=model, first=3, last=2)
+
+
+def test_settings_of_memory_reach_the_session(movie, model):
+    session = napari_sam2.open_session(movie, model=model, max_prompted=2, restart_at_prompts=True)
+    assert session._follower.rules.max_prompted == 2
+    assert session._follower.rules.restart_at_prompts
+    with pytest.raises(PromptError, match="max_prompted is 0, expected 1 or more"):
+        napari_sam2.open_session(movie, model=model, max_prompted=0)
+
+
 def test_every_form_of_points_is_the_same_clicks(tmp_path):
     expected = [PointPrompt(0, 1, 5.0, 6.0), PointPrompt(2, 2, 7.0, 8.0)]
     write_clicks(tmp_path / "clicks.csv", expected)

@@ -43,6 +43,20 @@ def test_track_writes_labels_and_tracks(files):
     assert abs(float(first["y"]) - 62) < 10
 
 
+def test_track_stays_within_frames(files):
+    arguments = ("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out")
+    done = run(*arguments, "--first", 1, "--last", 1)
+    assert done.exit_code == 0, done.output
+    frames = {r.object_id: [] for r in read_tracks(files / "out" / "tracks.csv")}
+    for row in read_tracks(files / "out" / "tracks.csv"):
+        frames[row.object_id].append(row.frame)
+    assert set(frames[5]) == {0, 1}, "its prompt on frame 0 is answered, and it is tracked to frame 1"
+    assert set(frames.get(9, [1])) == {1}
+    done = run(*arguments, "--first", 2, "--last", 1)
+    assert done.exit_code == 1
+    assert "Error: No frames from 2 to 1: the movie has the frames 0 to 2." in done.output
+
+
 @pytest.mark.parametrize(
     ("movie", "points", "message"),
     [

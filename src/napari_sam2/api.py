@@ -130,8 +130,8 @@ def track(
     direction
         "forward" from each object's first prompt, "backward" from its last, or "both" ways from its first.
     first, last
-        Lowest and highest frame to visit, both included; by default the whole movie. An object whose prompts lie
-        outside joins at the border.
+        Lowest and highest frame to visit, both included; by default the whole movie. Prompts outside are answered all
+        the same, and their objects join at the border.
     model, diameter, contrast, device, precision
         As for `open_session`.
     progress

@@ -206,8 +206,8 @@ class TrackingSession:
         object_ids
             Which objects; by default all that have prompts.
         first, last
-            Lowest and highest frame to visit, both included; an object that begins outside joins at the border, with
-            the memories of the frames before it if it was tracked there.
+            Lowest and highest frame to visit, both included. Prompts outside are answered all the same, and their
+            objects join at the border, with the memories of the frames before it if they were tracked there.
 
         Raises
         ------

@@ -1,5 +1,6 @@
 """Windows: which part of a frame is shown to the model, and at what size."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -105,7 +106,38 @@ def cut_mask(mask: Tensor, window: Window) -> Tensor:
 
 
 def paste(logits: Tensor, window: Window, shape_yx: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-    """Mask logits (4h, 4w) of a window at source resolution, cut at the frame's border, and the first pixel (y, x)."""
-    full = F.interpolate(logits[None, None].float(), size=(window.height, window.width), mode="bilinear")[0, 0]
-    rows, columns = window.part_of(shape_yx)
-    return full[rows, columns], (window.y0 + rows.start, window.x0 + columns.start)
+    """Mask logits (h, w) of a window at source resolution: of the part where they may be positive, and where it begins.
+
+    Bilinear as `F.interpolate` is, without antialiasing. Beyond the part, no pixel of the frame is positive.
+
+    Returns
+    -------
+    Logits (Y, X) float, empty if nothing is positive; and the part's first pixel (y, x) in the frame.
+    """
+    inside = window.part_of(shape_yx)
+    along_y = _reach((logits > 0).any(1), window.height, inside[0])
+    along_x = _reach((logits > 0).any(0), window.width, inside[1])
+    rows = _between(logits.float(), along_y, window.height)
+    full = _between(rows.t(), along_x, window.width).t()
+    return full, (window.y0 + along_y.start, window.x0 + along_x.start)
+
+
+def _reach(positive: Tensor, length: int, inside: slice) -> slice:
+    """Which of `length` pixels a line of logits can make positive, of those inside the frame."""
+    place = positive.nonzero()[:, 0].tolist()
+    if not place:
+        return slice(inside.start, inside.start)
+    scale = length / len(positive)
+    first, last = math.floor((place[0] - 0.5) * scale), math.ceil((place[-1] + 1.5) * scale)
+    start = min(max(first, inside.start), inside.stop)
+    return slice(start, max(start, min(last, inside.stop)))
+
+
+def _between(lines: Tensor, wanted: slice, length: int) -> Tensor:
+    """Lines (n, ...) brought to `length` by linear interpolation; of these, the wanted ones."""
+    at = (torch.arange(wanted.start, wanted.stop, device=lines.device) + 0.5) * (len(lines) / length) - 0.5
+    at = at.clamp(0, len(lines) - 1)
+    low = at.long()
+    high = (low + 1).clamp(max=len(lines) - 1)
+    return torch.lerp(lines[low], lines[high], (at - low)[:, None])
+

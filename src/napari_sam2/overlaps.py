@@ -47,10 +47,12 @@ class SeenMask:
     @property
     def centroid(self) -> tuple[float, float] | None:
         """Mean (y, x) of the mask in source pixels; None if it is empty."""
-        ys, xs = np.nonzero(self.logits > 0)
-        if not len(ys):
+        mask = self.logits > 0
+        area = np.count_nonzero(mask)
+        if not area:
             return None
-        return self.offset[0] + float(ys.mean()), self.offset[1] + float(xs.mean())
+        y, x = (float(np.arange(n) @ mask.sum(axis)) / area for axis, n in ((1, len(mask)), (0, mask.shape[1])))
+        return self.offset[0] + y, self.offset[1] + x
 
     @property
     def place(self) -> tuple[slice, slice]:

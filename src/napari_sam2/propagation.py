@@ -181,10 +181,11 @@ class Follower:
         selections = stack_selections([selection for _, selection in batch]).to(self.model.device)
         prediction = self._checked(track(self.model, features, selections))
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
+        found = prediction.without_candidates().to(torch.device("cpu"))  # all of them in one go
         seen: dict[int, SeenMask] = {}
         for i, ((followed, _), window) in enumerate(zip(batch, windows, strict=True)):
             followed.bank.add(frame, memories[i], prompted=False)
-            mask = seen[followed.object_id] = self._seen(window, prediction.select([i]), TRACKED)
+            mask = seen[followed.object_id] = self._seen(window, found.select([i]), TRACKED)
             if mask.centroid is not None:
                 self.look_at(followed, mask.centroid)
         return seen
@@ -298,9 +299,9 @@ class Follower:
         )
 
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
-        logits, offset = paste(prediction.logits[0, 0], window, self.video.shape_yx)
+        logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
-        return SeenMask(logits.cpu().numpy(), offset, score, iou, claim)
+        return SeenMask(logits.numpy(), offset, score, iou, claim)
 
 
 def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:

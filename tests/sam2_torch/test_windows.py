@@ -65,3 +65,23 @@ def test_a_window_outside_the_frame_shows_nothing_of_a_mask():
     assert not cut_mask(torch.ones(20, 20, dtype=torch.bool), window).any()
     pasted, _ = paste(torch.ones(16, 16), window, (20, 20))
     assert pasted.numel() == 0
+
+
+@given(
+    height=st.integers(20, 90),
+    width=st.integers(20, 90),
+    y0=st.integers(-30, 40),
+    x0=st.integers(-30, 40),
+    seed=st.integers(0, 9),
+)
+def test_pasted_is_what_interpolation_of_the_whole_gives_where_anything_is_positive(height, width, y0, x0, seed):
+    logits = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)) - (1.5 if seed % 3 else 9)
+    window, shape = Window(y0, x0, height, width, (64, 64)), (64, 72)
+    pasted, (oy, ox) = paste(logits, window, shape)
+    found = torch.full(shape, -1.0)
+    found[oy : oy + pasted.shape[0], ox : ox + pasted.shape[1]] = pasted
+    whole = torch.nn.functional.interpolate(logits[None, None], size=(height, width), mode="bilinear")[0, 0]
+    expected = torch.full(shape, -1.0)
+    rows, columns = window.part_of(shape)
+    expected[y0 + rows.start : y0 + rows.stop, x0 + columns.start : x0 + columns.stop] = whole[rows, columns]
+    assert torch.allclose(found.clamp(min=0), expected.clamp(min=0), atol=1e-5)

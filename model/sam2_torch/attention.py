@@ -15,13 +15,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     torch's own, but where it is slow on a CPU: it has no fast way for values narrower than the keys, and is slower in
     bfloat16 than in float32.
     """
-    if _for_inference_on_cpu(q) and (v.shape[-1] < k.shape[-1] or q.dtype == torch.bfloat16):
+    is_slow = v.shape[-1] < k.shape[-1] or q.dtype == torch.bfloat16
+    if q.device.type == "cpu" and is_slow and not torch.is_grad_enabled():
         return _attend_in_tiles(q, k, v)
-    return F.scaled_dot_product_attention(q, k, v)
+    return F.scaled_dot_product_attention(q, k, v.to(q.dtype))
 
 
-def _for_inference_on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not torch.is_grad_enabled()
+def _likes_narrow_values(q: Tensor) -> bool:
+    """Whether mixing values first and projecting them then is the faster way here, or torch has no fast way for it."""
+    if torch.is_grad_enabled():
+        return False
+    return q.device.type == "cpu" or (q.device.type == "cuda" and q.dtype == torch.float32)
 
 
 def _attend_in_tiles(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -95,7 +99,8 @@ class RotaryAttention(Attention):
         turned = rotate(keys[:, :num_rotated], table)
         keys = turned if num_unrotated == 0 else torch.cat([turned, keys[:, num_rotated:]], dim=-2)
         queries = queries.expand(len(keys), -1, -1)
-        if _for_inference_on_cpu(queries) and v.shape[-1] < keys.shape[-1]:
+        if _likes_narrow_values(queries) and v.shape[-1] < keys.shape[-1]:
             # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
-            return self.out_proj(self.v_proj(attend(queries, keys, v)))  # type: ignore[no-any-return]
+            mixed = attend(queries[:, None], keys[:, None], v[:, None])[:, 0]
+            return self.out_proj(self.v_proj(mixed))  # type: ignore[no-any-return]
         return self.out_proj(attend(queries[:, None], keys[:, None], self.v_proj(v)[:, None])[:, 0])  # type: ignore[no-any-return]

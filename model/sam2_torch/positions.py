@@ -14,12 +14,16 @@ P = ParamSpec("P")
 def _table(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Keep the last tables: each frame asks for the same ones."""
 
-    @wraps(function)
-    def make(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    @lru_cache(maxsize=16)
+    def keep(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():  # so that training may use them, too
             return function(*args, **kwargs)
 
-    return lru_cache(maxsize=16)(make)  # type: ignore[return-value]
+    @wraps(function)
+    def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return function(*args, **kwargs) if torch.compiler.is_compiling() else keep(*args, **kwargs)
+
+    return table
 
 
 @_table

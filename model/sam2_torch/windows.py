@@ -117,9 +117,12 @@ def paste(logits: Tensor, window: Window, shape_yx: tuple[int, int]) -> tuple[Te
     inside = window.part_of(shape_yx)
     along_y = _reach((logits > 0).any(1), window.height, inside[0])
     along_x = _reach((logits > 0).any(0), window.width, inside[1])
+    offset = (window.y0 + along_y.start, window.x0 + along_x.start)
     rows = _between(logits.float(), along_y, window.height)
-    full = _between(rows.t(), along_x, window.width).t()
-    return full, (window.y0 + along_y.start, window.x0 + along_x.start)
+    if not rows.numel():
+        return rows[:, :0], offset
+    full = F.interpolate(rows[None, None], size=(len(rows), window.width), mode="bilinear")[0, 0]
+    return full[:, along_x], offset
 
 
 def _reach(positive: Tensor, length: int, inside: slice) -> slice:
@@ -134,7 +137,7 @@ def _reach(positive: Tensor, length: int, inside: slice) -> slice:
 
 
 def _between(lines: Tensor, wanted: slice, length: int) -> Tensor:
-    """Lines (n, ...) brought to `length` by linear interpolation; of these, the wanted ones."""
+    """Lines (n, w) brought to `length` by linear interpolation; of these, the wanted ones."""
     at = (torch.arange(wanted.start, wanted.stop, device=lines.device) + 0.5) * (len(lines) / length) - 0.5
     at = at.clamp(0, len(lines) - 1)
     low = at.long()

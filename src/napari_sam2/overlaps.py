@@ -73,7 +73,6 @@ def resolve_overlaps(seen: Mapping[int, SeenMask], shape_yx: tuple[int, int]) ->
         highest = np.where(owner > 0, np.float32(np.inf), np.float32(0))
         for object_id in sorted(i for i, mask in seen.items() if mask.claim == claim):
             place, logits = seen[object_id].place, seen[object_id].logits
-            wins = logits > highest[place]
-            highest[place][wins] = logits[wins]
-            owner[place][wins] = object_id
+            np.copyto(owner[place], object_id, where=logits > highest[place])
+            np.maximum(highest[place], logits, out=highest[place])
     return {object_id: owner[mask.place] == object_id for object_id, mask in seen.items()}

@@ -18,16 +18,22 @@ class FakeResult:
     frame: int
     masks: tuple[FrameMask, ...]
     absent: tuple[int, ...]
+    empty: tuple[int, ...]
 
 
 @dataclass
 class FakeSession:
-    """As `TrackingSession`, with hooks: `before_frame` and `before_segment` may sleep or raise."""
+    """As `TrackingSession`, with hooks: `before_frame` and `before_segment` may sleep or raise.
+
+    Propagation finds none of the objects that are `absent` or `empty` on a frame, given as (object ID, frame).
+    """
 
     shape: tuple[int, int, int]
     radius: int = 6
     before_frame: Callable[[int], None] = lambda frame: None
     before_segment: Callable[[int, int], None] = lambda frame, object_id: None
+    absent: set[tuple[int, int]] = field(default_factory=set)
+    empty: set[tuple[int, int]] = field(default_factory=set)
     prompts: dict[tuple[int, int], ObjectPrompts] = field(default_factory=dict)
     masklets: dict[int, Masklet] = field(default_factory=dict)
     threads: set[int] = field(default_factory=set)
@@ -77,8 +83,11 @@ class FakeSession:
             masks = []
             for object_id in sorted({object_id for object_id, _ in self.prompts}):
                 nearest = min((key for key in self.prompts if key[0] == object_id), key=lambda key: abs(key[1] - frame))
-                masks.append(self._keep(frame, object_id, self._mask(self.prompts[nearest])))
-            yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), ())
+                missing = (object_id, frame) in self.absent | self.empty
+                mask = np.zeros(self.shape[1:], bool) if missing else self._mask(self.prompts[nearest])
+                masks.append(self._keep(frame, object_id, mask))
+            absent, empty = (tuple(i for i, t in where if t == frame) for where in (self.absent, self.empty))
+            yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), absent, empty)
 
     def labels(self, frame: int) -> np.ndarray:
         masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]

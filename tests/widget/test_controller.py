@@ -151,6 +151,20 @@ def test_propagation_fills_the_frames_asked_for(bench: Bench, request_: Propagat
     assert bench.progress[-1] == (len(frames), len(frames))
 
 
+def test_an_object_that_is_gone_is_shown_as_gone_and_named() -> None:
+    bench = Bench()
+    said: list[str] = []
+    bench.controller.status.connect(said.append)
+    bench.click(0, 20, 30, object_id=7)
+    bench.controller.propagate(PropagationRequest("forward"))
+    assert all(bench.frame(frame).max() == 7 for frame in range(8))
+    bench.session.absent, bench.session.empty = {(7, 4)}, {(7, 5)}
+    bench.controller.propagate(PropagationRequest("forward"))
+    assert [frame for frame in range(8) if bench.frame(frame).max()] == [0, 1, 2, 3, 6, 7], "not the masks of before"
+    assert [text.startswith("frame 5 of 8") for text in said if text.endswith("; absent: 7")] == [True]
+    bench.controller.close()
+
+
 def test_propagating_nothing_says_what_to_do(bench: Bench) -> None:
     bench.controller.propagate(PropagationRequest("forward"))
     assert "click" in bench.notes[0]

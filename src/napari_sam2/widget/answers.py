@@ -25,6 +25,8 @@ class FrameResultLike(Protocol):
     def masks(self) -> Sequence[FrameMask]: ...  # noqa: D102
     @property
     def absent(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def empty(self) -> Sequence[int]: ...  # noqa: D102
 
 
 class SessionLike(Protocol):
@@ -78,6 +80,8 @@ class FrameAnswer:
         For the answer to a click: what it belongs to, and the number of the click; a newer click has a higher one.
     problem
         Why the click got no mask.
+    absent
+        IDs of the objects that a propagation looked for and did not find.
     """
 
     frame: int
@@ -86,6 +90,7 @@ class FrameAnswer:
     key: Key | None = None
     ticket: int = 0
     problem: str = ""
+    absent: tuple[int, ...] = ()
 
 
 def answer_clicks(
@@ -117,8 +122,8 @@ def answer_clicks(
 def track_frames(session: SessionLike, request: PropagationRequest) -> Iterator[FrameAnswer]:
     """Yield all masks of each frame as the session finds them."""
     for result in session.propagate(request.direction, first=request.first, last=request.last):
-        replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent])
-        yield FrameAnswer(result.frame, session.labels(result.frame), replaced)
+        replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent, *result.empty])
+        yield FrameAnswer(result.frame, session.labels(result.frame), replaced, absent=tuple(result.absent))
 
 
 def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:

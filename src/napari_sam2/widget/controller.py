@@ -273,7 +273,8 @@ class Controller:
             pace = (time.monotonic() - self._started) / self._done
             self.progress.emit(self._done, total)
             if self.state != "stopping":
-                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame")
+                gone = f"; absent: {', '.join(map(str, answer.absent))}" if answer.absent else ""
+                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame{gone}")
 
     def _write(self, answer: FrameAnswer, *, copy: bool) -> None:
         if self.masks is None:

@@ -1,7 +1,7 @@
 """Time and memory against SAM 2 in the transformers library: same weights (filled by name), same frames, one run.
 
     python tests/benchmarks/against_transformers.py [--models tiny] [--objects 1 5 20] [--frames 12 10 9]
-    python tests/benchmarks/against_transformers.py --device cuda --models tiny large --rate 200 --compile max-autotune
+    python tests/benchmarks/against_transformers.py --device cuda --models tiny large --rate 200 --compile parts
     python tests/benchmarks/against_transformers.py --memory 20 200 --objects 1
     python tests/benchmarks/against_transformers.py --profile --threads 1
 
@@ -129,8 +129,8 @@ def rates(model: SAM2, given: argparse.Namespace) -> list[dict[str, Any]]:
         loop = BareLoop(network, images)
         loop.run(FULL)
         memories = memories or loop.bank.select(loop.frame + 1)
-        for label in (name, *([f"{name}, {given.compile}"] if given.compile else [])):
-            step = loop.step if label == name else loop.compiled(given.compile)
+        for mode in ("", *given.compile):
+            label, step = (f"{name}, {mode}", loop.compiled(mode)) if mode else (name, loop.step)
             with torch.inference_mode():
                 seen = step(images[:1], memories)[0].logits.float().clone() > 0
             mask = mask if len(mask) else seen
@@ -195,7 +195,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--clicks", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rate", type=int, default=0, help="so many frames for the rate of the bare functions")
-    parser.add_argument("--compile", help="a mode of torch.compile, for the rate")
+    parser.add_argument("--compile", nargs="*", default=[], help="for the rate: parts, and modes of torch.compile")
     parser.add_argument("--memory", type=int, nargs="+", help="instead: peak memory for movies of so many frames")
     parser.add_argument("--profile", action="store_true", help="instead: where the time of one frame goes")
     parser.add_argument("--bfloat16", action="store_true", help="for --profile")

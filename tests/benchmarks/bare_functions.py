@@ -1,12 +1,16 @@
 """The pure rate of the model: `encode_frame`, `track` and `memorize` for one object, frames and masks on the device."""
 
+import copy
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.contestants import synchronize
+from sam2_torch.build import compile_for_cuda
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameMemory, MaskPrediction, PointTokens
@@ -22,7 +26,7 @@ class BareLoop:
     """One object followed over frames (T, 3, H, W) float 0..1, that are looked at in a circle."""
 
     def __init__(self, model: SAM2, images: Tensor) -> None:
-        self.model, self.images = model, images
+        self.model, self.images, self.step = model, images, partial(_step, model)
         self.bank = MemoryBank(MemoryRules.of(model.config))
         self.frame = 0
         middle = images.shape[-1] / 2
@@ -32,12 +36,6 @@ class BareLoop:
             features = encode_frame(model, images[:1])
             memory = memorize(model, features, segment(model, features, tokens), prompted=True)
         self.bank.add(0, memory.to(torch.bfloat16), prompted=True)
-
-    def step(self, image: Tensor, memories: MemorySelection) -> tuple[MaskPrediction, FrameMemory]:
-        """One frame, from pixels (1, 3, H, W) to mask logits and memory."""
-        features = encode_frame(self.model, image)
-        prediction = track(self.model, features, memories)
-        return prediction, memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
 
     @torch.inference_mode()
     def run(self, num_frames: int, step: Step | None = None) -> float:
@@ -53,8 +51,13 @@ class BareLoop:
         return num_frames / (time.perf_counter() - started)
 
     def compiled(self, mode: str) -> Step:
-        """The step as one graph of fixed shape, for a full memory; with CUDA graphs its results are copied out."""
-        compiled = torch.compile(_tensors_only(self.model), mode=mode, dynamic=False)
+        """The step in graphs of fixed shape, for a full memory: "parts", as `compile_for_cuda` makes them, or the whole
+        step in one of torch's modes, with what CUDA graphs would overwrite copied out."""
+        if mode == "parts":
+            model = copy.deepcopy(self.model)
+            compile_for_cuda(model)
+            return partial(_step, model)
+        compiled = torch.compile(partial(_tensors_only, self.model), mode=mode, dynamic=False)
 
         def step(image: Tensor, memories: MemorySelection) -> tuple[MaskPrediction, FrameMemory]:
             torch.compiler.cudagraph_mark_step_begin()
@@ -66,11 +69,12 @@ class BareLoop:
         return step
 
 
-def _tensors_only(model: SAM2) -> Callable[..., tuple[MaskPrediction, FrameMemory]]:
-    def step(image, features, steps, pointers, distances, max_distance):
-        encoded = encode_frame(model, image)
-        selection = MemorySelection(features, steps, pointers, distances, max_distance)
-        prediction = track(model, encoded, selection)
-        return prediction, memorize(model, encoded, prediction, prompted=False).to(torch.bfloat16)
+def _step(model: SAM2, image: Tensor, memories: MemorySelection) -> tuple[MaskPrediction, FrameMemory]:
+    """One frame, from pixels (1, 3, H, W) to mask logits and memory."""
+    features = encode_frame(model, image)
+    prediction = track(model, features, memories)
+    return prediction, memorize(model, features, prediction, prompted=False).to(torch.bfloat16)
 
-    return step
+
+def _tensors_only(model: SAM2, image: Tensor, *selection: Any) -> tuple[MaskPrediction, FrameMemory]:
+    return _step(model, image, MemorySelection(*selection))

@@ -14,10 +14,11 @@ P = ParamSpec("P")
 def _table(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """Keep the last tables: each frame asks for the same ones."""
 
-    @lru_cache(maxsize=16)
-    def keep(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def plain(*args: P.args, **kwargs: P.kwargs) -> Tensor:
         with torch.inference_mode(False), torch.no_grad():  # so that training may use them, too
             return function(*args, **kwargs)
+
+    keep: Callable[..., Tensor] = lru_cache(maxsize=16)(plain)
 
     @wraps(function)
     def table(*args: P.args, **kwargs: P.kwargs) -> Tensor:

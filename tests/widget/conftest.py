@@ -33,6 +33,7 @@ class Desk:
         self.viewer = viewer
         self.qtbot = qtbot
         self.sessions: list[FakeSession] = []
+        self.precisions: list[str] = []
         self.hooks: dict[str, Callable[..., None]] = {}
         self.widget: Any = None
 
@@ -45,7 +46,8 @@ class Desk:
         self.settle()
         return self.widget
 
-    def open_session(self, image: Image, model: str, *, diameter: float | None) -> FakeSession:
+    def open_session(self, image: Image, model: str, *, diameter: float | None, precision: str) -> FakeSession:
+        self.precisions.append(precision)
         session = FakeSession(image.data.shape[:3], **self.hooks)
         self.sessions.append(session)
         return session

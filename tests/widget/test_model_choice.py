@@ -138,9 +138,9 @@ def opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The models that sessions were opened with."""
     models: list[str] = []
 
-    def open_session(image: Any, model: str, *, diameter: float | None) -> FakeSession:
+    def open_session(image: Any, model: str, **kwargs: Any) -> FakeSession:
         models.append(model)
-        return desk.open_session(image, model, diameter=diameter)
+        return desk.open_session(image, model, **kwargs)
 
     monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", open_session)
     desk.widget.form.diameter.setValue(30)

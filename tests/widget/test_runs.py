@@ -245,13 +245,17 @@ def test_closing_the_dock_stops_the_run_and_frees_the_layers(desk: Desk) -> None
     QApplication.sendPostedEvents(closed, QEvent.Type.DeferredDelete)
 
 
-def test_another_model_or_diameter_opens_another_session(desk: Desk) -> None:
+def test_another_diameter_or_precision_opens_another_session(desk: Desk) -> None:
     desk.click_canvas(desk.viewer.layers["movie"], 10, 10)
     desk.wait_idle()
     desk.widget.form.diameter.setValue(30)
     desk.widget.form.diameter.editingFinished.emit()
     desk.wait_idle()
     assert len(desk.sessions) == 2 and desk.session.asked == [(0, 1)]
+    desk.click(desk.widget.form.fast)
+    desk.wait_idle()
+    assert len(desk.sessions) == 3 and desk.session.asked == [(0, 1)]
+    assert desk.precisions == ["float32", "float32", "auto"]
 
 
 def test_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:

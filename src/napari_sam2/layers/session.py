@@ -4,13 +4,16 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
+from napari_sam2.devices import Precision
 from napari_sam2.layers.transforms import movie_shape
 
 if TYPE_CHECKING:
     from napari_sam2.tracking_session import TrackingSession
 
 
-def open_layer_session(image_layer: Image, model: str = "cell", *, diameter: float | None = None) -> "TrackingSession":
+def open_layer_session(
+    image_layer: Image, model: str = "cell", *, diameter: float | None = None, precision: Precision = "float32"
+) -> "TrackingSession":
     """Load the model and open a session on the movie of an image layer; imports torch, so keep it off the GUI thread.
 
     Parameters
@@ -21,6 +24,8 @@ def open_layer_session(image_layer: Image, model: str = "cell", *, diameter: flo
         One of `napari_sam2.models.MODEL_NAMES`, or the path of a checkpoint.
     diameter
         Typical diameter of the objects in pixels; None lets the session find it out.
+    precision
+        See `napari_sam2.models.load_model`.
 
     Raises
     ------
@@ -32,4 +37,4 @@ def open_layer_session(image_layer: Image, model: str = "cell", *, diameter: flo
     from napari_sam2.api import open_session
 
     movie_shape(image_layer)
-    return open_session(image_layer, model=model, diameter=diameter)
+    return open_session(image_layer, model=model, diameter=diameter, precision=precision)

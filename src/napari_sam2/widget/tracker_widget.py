@@ -147,6 +147,7 @@ class TrackerWidget(QWidget):
         self._models.used.connect(self._reopen)
         self._models.failed.connect(self._notices.error)
         form.diameter.editingFinished.connect(self._on_diameter)
+        form.fast.toggled.connect(self._reopen)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
         form.object_id.valueChanged.connect(self._on_object_id)
@@ -180,7 +181,13 @@ class TrackerWidget(QWidget):
         return movie
 
     def _opener(self, image: Image) -> Callable[[], SessionLike]:
-        return partial(open_layer_session, image, self._models.model, diameter=float(self._diameter) or None)
+        return partial(
+            open_layer_session,
+            image,
+            self._models.model,
+            diameter=float(self._diameter) or None,
+            precision="auto" if self.form.fast.isChecked() else "float32",
+        )
 
     def _request(self, image: Image) -> PropagationRequest:
         direction = self.form.direction.currentText()

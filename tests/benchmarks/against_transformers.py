@@ -30,9 +30,10 @@ import transformers
 from torch import Tensor
 
 from benchmarks.bare_functions import FULL, BareLoop
-from benchmarks.contestants import Contestant, Ours, Textures, Theirs, clicks, normalized, present, synchronize
+from benchmarks.contestants import Contestant, Ours, Textures, Theirs, clicks, normalized, synchronize
 from benchmarks.peak_memory import SIDES, peak
 from benchmarks.profiling import print_profile
+from parity.networks import filled_and_present
 from parity.twin import video_twin
 from sam2_torch.config import BASE_PLUS, LARGE, SMALL, TINY, SAM2Config
 from sam2_torch.network import SAM2
@@ -224,12 +225,12 @@ def main() -> None:
         if given.peak:
             print(peak(given.peak, config, device, frames=given.memory[0], objects=given.objects[0]))
         elif given.profile:
-            model = present(config).to(device)
+            model = filled_and_present(config).to(device)
             print_profile(in_bfloat16(model) if given.bfloat16 else model, pictures(model, 2))
         elif given.memory:
             found[name] = memories(config, given)
         else:
-            model = present(config).to(device)
+            model = filled_and_present(config).to(device)
             found[name] = measure(model, given)
             found[name] += rates(model, given) if given.rate else []
     if given.out:

@@ -14,8 +14,6 @@ from napari_sam2.io.movies import LazyArray
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
-from parity.networks import filled
-from sam2_torch.config import SAM2Config
 from sam2_torch.image_encoder import normalize
 from sam2_torch.network import SAM2
 
@@ -137,13 +135,6 @@ def clicks(num_objects: int, size: int) -> list[tuple[float, float]]:
     """Places on a grid."""
     side = int(np.ceil(num_objects**0.5))
     return [((i // side + 0.5) * size / side, (i % side + 0.5) * size / side) for i in range(num_objects)]
-
-
-def present(config: SAM2Config) -> SAM2:
-    """A network with filled weights that calls no object absent, since absent ones cost less."""
-    model = filled(config)
-    model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.add_(10)
-    return model
 
 
 def synchronize(device: torch.device) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.contestants import Contestant, Ours, Textures, Theirs, clicks, normalized, present
+from benchmarks.contestants import Contestant, Ours, Textures, Theirs, clicks, normalized
+from parity.networks import filled_and_present
 from parity.twin import video_twin
 from sam2_torch.config import SAM2Config
 
@@ -19,7 +20,7 @@ def peak(side: str, config: SAM2Config, device: torch.device, *, frames: int, ob
 
     Our movie is made frame by frame, and masks are dropped as they come; theirs holds all frames, as it always does.
     """
-    size, model = config.image_size, present(config).to(device)
+    size, model = config.image_size, filled_and_present(config).to(device)
     movie = Textures(frames, size)
     twin = video_twin(model, size, plain=True) if side == "transformers" else None
     before = _from_here(device)

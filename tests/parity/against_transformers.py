@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 from parity.comparison import compare
-from parity.networks import REDUCED, filled
+from parity.networks import REDUCED, filled_and_present
 from parity.twin import video_twin
 from sam2_torch.config import BASE_PLUS, LARGE, SMALL, TINY
 
@@ -33,7 +33,7 @@ def main() -> None:
     print("| model | case | compared | largest difference | largest value | IoU of masks |\n|---|---|---|---|---|---|")
     for name in arguments.models:
         started = time.perf_counter()
-        model = filled(MODELS[name])
+        model = filled_and_present(MODELS[name])
         for d in compare(model, video_twin(model, arguments.size, plain=arguments.plain), arguments.size):
             iou = "" if d.iou is None else f"{d.iou:.6f}"
             print(f"| {name} | {d.case} | {d.part} | {d.largest:.1e} | {d.scale:.3g} | {iou} |", flush=True)

@@ -8,7 +8,7 @@ pytest.importorskip("transformers", minversion="5.17")
 from transformers import Sam2VideoModel
 
 from parity.comparison import click_forward, compare, image_encoder, image_prompts, mask_prompt
-from parity.networks import REDUCED, filled
+from parity.networks import REDUCED, filled, filled_and_present
 from parity.twin import FOURIER, FOURIER_COPIES, POINT_TABLE, twin_config, twin_key, twin_weights, video_twin
 from sam2_torch.build import build
 from sam2_torch.config import CELL, OFFICIAL, TINY, version_2_0
@@ -41,10 +41,16 @@ def agree(differences):
         assert d.iou is None or d.iou >= 0.999, d
 
 
-@pytest.mark.parametrize("config", [REDUCED, version_2_0(REDUCED)], ids=["2.1", "2.0"])
-@pytest.mark.parametrize("size", [128, 256])
-def test_everything_agrees_on_a_reduced_model(config, size):
-    model = filled(config)
+@pytest.mark.parametrize(
+    ("make", "config", "size"),
+    [
+        (filled, REDUCED, 128),  # with objects that are absent
+        (filled_and_present, REDUCED, 256),
+        (filled_and_present, version_2_0(REDUCED), 128),
+    ],
+)
+def test_everything_agrees_on_a_reduced_model(make, config, size):
+    model = make(config)
     agree(compare(model, video_twin(model, size), size))
 
 

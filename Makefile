@@ -15,6 +15,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --qui
 OUT ?= demo-output
 # Arguments for pytest, as in: make unit PYTEST="-k video -x"
 PYTEST ?=
+# Small tensors on two threads of a busy machine take ten times as long as on one.
+unit widget-tests: export OMP_NUM_THREADS = 1
 HERE := not gpu and not official_weights
 # Only xcb draws the canvas; Qt's offscreen platform leaves it blank.
 DISPLAYED := PYTHONFAULTHANDLER=1 NAPARI_STRICT_QT=raise QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24"

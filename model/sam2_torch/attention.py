@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from sam2_torch.positions import rotate
 
-QUERY_TILE, KEY_TILE = 512, 1024
+QUERIES, SCORES = 256, 2**23
+"""Queries, and scores in all, that a CPU works on at a time."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -17,7 +18,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """
     is_slow = v.shape[-1] < k.shape[-1] or q.dtype == torch.bfloat16
     if q.device.type == "cpu" and is_slow and not torch.is_grad_enabled():
-        return _attend_in_tiles(q, k, v)
+        return _attend_in_parts(q, k, v)
     return F.scaled_dot_product_attention(q, k, v.to(q.dtype))
 
 
@@ -28,25 +29,18 @@ def _likes_narrow_values(q: Tensor) -> bool:
     return q.device.type == "cpu" or (q.device.type == "cuda" and q.dtype == torch.float32)
 
 
-def _attend_in_tiles(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention with a running softmax over tiles of keys (Milakov and Gimelshein 2018), sums in float32."""
-    q, v = q * q.shape[-1] ** -0.5, v.to(q.dtype)
+def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention as it is written down, a few queries at a time, so that their scores stay near the processor."""
     k = k - k.mean(-2, keepdim=True)  # softmax does not care, and smaller scores are rounded less in bfloat16
-    out = []
-    for rows in q.split(QUERY_TILE, dim=-2):
-        most = rows.new_full((*rows.shape[:-1], 1), -torch.inf)
-        total = torch.zeros_like(most, dtype=torch.float32)
-        mixed = torch.zeros_like(total)
-        for keys, values in zip(k.split(KEY_TILE, dim=-2), v.split(KEY_TILE, dim=-2), strict=True):
-            scores = rows @ keys.transpose(-1, -2)
-            new = torch.maximum(most, scores.amax(-1, keepdim=True))
-            fade = (most - new).exp_().float()
-            weights = scores.sub_(new).exp_()
-            total = total * fade + weights.sum(-1, keepdim=True, dtype=torch.float32)
-            mixed = mixed * fade + (weights @ values)
-            most = new
-        out.append((mixed / total).to(q.dtype))
-    return torch.cat(out, dim=-2)
+    queries, keys, values = ((x.flatten(0, -3)) for x in (q * q.shape[-1] ** -0.5, k.transpose(-1, -2), v.to(q.dtype)))
+    out = torch.empty(*queries.shape[:-1], v.shape[-1], dtype=q.dtype)
+    at_once = max(1, SCORES // (min(QUERIES, q.shape[-2]) * k.shape[-2]))
+    for first in range(0, len(queries), at_once):
+        some = slice(first, first + at_once)
+        for row in range(0, q.shape[-2], QUERIES):
+            rows = slice(row, row + QUERIES)
+            out[some, rows] = (queries[some, rows] @ keys[some]).softmax(-1) @ values[some]
+    return out.unflatten(0, q.shape[:-2])
 
 
 class Attention(nn.Module):

@@ -44,11 +44,10 @@ def load(path: str | Path, config: SAM2Config | None = None) -> SAM2:
 def compile_for_cuda(model: SAM2) -> None:
     """Compile the heavy parts with CUDA graphs, in place; parameter names stay as they are.
 
-    The trunk and the memory encoder see one shape for each number of objects, memory attention one more for each
-    number of memories: after some fifteen frames all have been seen.
+    When a second number of objects or of memories comes, a part is compiled once more, for any number of them.
     """
     for part in (model.image_encoder, model.memory_attention, model.memory_encoder, model.sam_mask_decoder.transformer):
-        part.forward = _owned(torch.compile(part.forward, mode="reduce-overhead", dynamic=False))  # type: ignore[method-assign]
+        part.forward = _owned(torch.compile(part.forward, mode="reduce-overhead"))  # type: ignore[method-assign]
 
 
 def _owned(run: Callable[..., Any]) -> Callable[..., Any]:

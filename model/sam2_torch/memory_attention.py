@@ -29,7 +29,7 @@ class MemoryAttentionLayer(nn.Module):
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, keys, values, table=table, num_unrotated=num_pointer_tokens)
         y = self.norm3(x)
-        return x + self.linear2(F.relu(self.linear1(y)))  # type: ignore[no-any-return]
+        return x + self.linear2(F.relu(self.linear1(y), inplace=True))  # type: ignore[no-any-return]
 
 
 class MemoryAttention(nn.Module):

@@ -18,7 +18,7 @@ from sam2_torch.video_predictor import condition_on_memory, encode_frame, memori
 
 @pytest.mark.parametrize("shape", [(1, 700, 2100), (3, 40, 1500), (2, 5, 7)])
 @torch.inference_mode()
-def test_attention_by_tiles_is_attention(shape):
+def test_attention_in_parts_is_attention(shape):
     batch, queries, keys = shape
     torch.manual_seed(0)
     q, k, v = (4 * torch.randn(batch, n, c) for n, c in ((queries, 64), (keys, 64), (keys, 16)))
@@ -30,8 +30,8 @@ def test_attention_by_tiles_is_attention(shape):
     assert (rounded.float() - exact).norm() / exact.norm() < 0.03
 
 
-def test_attention_by_tiles_is_left_to_torch_where_gradients_are_wanted(monkeypatch):
-    monkeypatch.setattr(attention, "_attend_in_tiles", None)
+def test_attention_in_parts_is_left_to_torch_where_gradients_are_wanted(monkeypatch):
+    monkeypatch.setattr(attention, "_attend_in_parts", None)
     q = torch.randn(1, 4, 8, requires_grad=True)
     attend(q, torch.randn(1, 6, 8), torch.randn(1, 6, 4)).sum().backward()
     assert q.grad.abs().sum() > 0

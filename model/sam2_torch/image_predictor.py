@@ -78,10 +78,8 @@ class ImagePredictor:
         if mask_logits is not None:
             given = np.asarray(mask_logits, dtype=np.float32)
             if given.shape[:-2] != (len(tokens.xy),) * is_batch:
-                count = len(tokens.xy) if is_batch else "one"
-                raise ValueError(
-                    f"mask_logits has the shape {given.shape}, expected (4h, 4w) for each of {count} prompt"
-                )
+                each = f" for each of {len(tokens.xy)} prompts" if is_batch else ""
+                raise ValueError(f"mask_logits has the shape {given.shape}, expected (4h, 4w){each}")
             previous = torch.from_numpy(given).reshape(-1, 1, *given.shape[-2:]).to(self.model.device)
         proposals = propose(self.model, features, tokens, previous)
         chosen = ambiguous(proposals) if multimask else single(proposals, stable=True)

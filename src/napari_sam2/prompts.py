@@ -24,6 +24,17 @@ class PointPrompt:
     x: float
     positive: bool = True
 
+    @classmethod
+    def inside(
+        cls, mask: NDArray[np.bool_], *, frame: int, object_id: int, offset: tuple[int, int] = (0, 0)
+    ) -> "PointPrompt":
+        """A click on the deepest pixel of a mask (h, w) that is not empty, whose first pixel is `offset` (y, x)."""
+        from scipy import ndimage
+
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        return cls(frame, object_id, float(y + offset[0]), float(x + offset[1]))
+
 
 @dataclass(frozen=True, slots=True)
 class BoxPrompt:

@@ -65,7 +65,7 @@ def test_boxes_points_and_masks_at_once(predictor, features):
         ({"points_xy": POINTS, "labels": np.ones((3, 1)), "box": BOXES[:2]}, "3 prompts with points, but boxes"),
         ({"points_xy": POINTS[0], "labels": [1], "box": BOXES}, "1 prompts with points, but boxes"),
         ({"box": BOXES, "mask_logits": np.zeros((32, 32))}, r"shape \(32, 32\), expected \(4h, 4w\) for each of 3"),
-        ({"box": BOXES[0], "mask_logits": np.zeros((3, 32, 32))}, "for each of one prompt"),
+        ({"box": BOXES[0], "mask_logits": np.zeros((3, 32, 32))}, r"shape \(3, 32, 32\), expected \(4h, 4w\)$"),
     ],
 )
 def test_prompts_that_do_not_go_together(predictor, features, prompt, message):

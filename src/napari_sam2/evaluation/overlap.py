@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_sam2.prompts import PointPrompt
 
@@ -72,9 +71,4 @@ def true_clicks(
     ids = ids[(ids > 0) & (areas >= min_area)]
     if max_objects is not None and len(ids) > max_objects:
         ids = ids[np.linspace(0, len(ids) - 1, max_objects).astype(int)]
-    clicks = []
-    for object_id in ids:
-        depth = ndimage.distance_transform_edt(np.pad(labels == object_id, 1))[1:-1, 1:-1]
-        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
-        clicks.append(PointPrompt(frame, int(object_id), float(y), float(x)))
-    return clicks
+    return [PointPrompt.inside(labels == i, frame=frame, object_id=int(i)) for i in ids]

@@ -68,7 +68,7 @@ class Everything:
     clicks
         On the deepest pixel of each mask, with the same IDs.
     diameter
-        Of a typical object in source pixels, given or estimated; None if it played no part, or nothing was found.
+        Of a typical object in source pixels, given or estimated; None if it played no part, or could not be.
     """
 
     frame: int

@@ -1,12 +1,16 @@
 """Mask logits of objects on one frame, and which object a pixel belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.masklets import FrameMask
+
+_BARELY = np.float32(0.1)
+"""Logit of what cleaning changed: whoever is surer of the pixel has it. The original fills holes with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,14 @@ class SeenMask:
             predicted_iou=self.predicted_iou,
             offset=self.offset,
         )
+
+    def cleaned(self, cleaning: Cleaning) -> "SeenMask":
+        """The same with its mask tidied up."""
+        mask = self.logits > 0
+        clean = cleaning.apply(mask)
+        if np.array_equal(mask, clean):
+            return self
+        return replace(self, logits=np.where(clean == mask, self.logits, np.where(clean, _BARELY, -_BARELY)))
 
     @property
     def centroid(self) -> tuple[float, float] | None:

@@ -5,12 +5,14 @@ Nothing here knows of prompts as a user gives them in time, of masklets or of la
 
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import give_back_memory, is_out_of_memory
 from napari_sam2.errors import DeviceError
 from napari_sam2.followed_object import FollowedObject, PromptedFrame, center_of
@@ -39,12 +41,19 @@ class Follower:
     """Runs a model on a video for any number of objects; keeps the last frame and some features, nothing else."""
 
     def __init__(
-        self, video: Video, model: SAM2, *, diameter: float | None = None, rules: MemoryRules | None = None
+        self,
+        video: Video,
+        model: SAM2,
+        *,
+        diameter: float | None = None,
+        rules: MemoryRules | None = None,
+        cleaning: Cleaning | None = None,
     ) -> None:
         self.video = video
         self.model = model
         self.diameter = diameter
         self.rules = MemoryRules.of(model.config) if rules is None else rules
+        self.cleaning = cleaning or Cleaning()
         self._encoder = FrameEncoder(video, model)
         self._objects_per_batch = OBJECTS_PER_BATCH
 
@@ -122,6 +131,31 @@ class Follower:
         return seen
 
     @torch.inference_mode()
+    def accept(self, followed: FollowedObject, mask: FrameMask) -> None:
+        """Take a mask found elsewhere for what the prompts on its frame gave."""
+        if self.diameter is None:
+            followed.diameter = float(np.clip(2 * (mask.area / np.pi) ** 0.5, *DIAMETER_LIMITS))
+            followed.diameter_from = mask.frame
+        window = self._window_on(followed, mask.centroid)
+        prediction = self._on_a_sound_device(partial(self._given, mask, window)).without_candidates()
+        score, iou = prediction.object_score, prediction.predicted_iou
+        prediction = replace(
+            prediction,
+            object_score=torch.full_like(score, max(mask.score, 1e-3)),
+            predicted_iou=torch.full_like(iou, mask.predicted_iou),
+        )
+        followed.prompted[mask.frame] = PromptedFrame(window, prediction)
+        self.look_at(followed, mask.centroid)
+
+    def _given(self, mask: FrameMask, window: Window) -> MaskPrediction:
+        """What the network makes of a mask that it is given as the answer."""
+        full = np.zeros(self.video.shape_yx, dtype=np.uint8)
+        mask.paint(full, 1)
+        features = self._encoder.encode(mask.frame, [window])
+        shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
+        return self._checked(segment(self.model, features, MaskInput(shown)))
+
+    @torch.inference_mode()
     def remember_prompts(self, followed: FollowedObject) -> None:
         """Memorize the prompted frames that are not in the bank as they are now."""
         for frame, prompted in followed.prompted.items():
@@ -135,11 +169,8 @@ class Follower:
         """Memorize stored masks in place of the memories that `frame` would read and the bank has forgotten."""
         for mask in masks:
             window = self._window_on(followed, mask.centroid)
-            full = np.zeros(self.video.shape_yx, dtype=np.uint8)
-            mask.paint(full, 1)
+            prediction = self._given(mask, window)
             features = self._encoder.encode(mask.frame, [window])
-            shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
-            prediction = segment(self.model, features, MaskInput(shown))
             memory = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
             followed.bank.restore(
                 mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
@@ -301,7 +332,7 @@ class Follower:
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
         logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
-        return SeenMask(logits.numpy(), offset, score, iou, claim)
+        return SeenMask(logits.numpy(), offset, score, iou, claim).cleaned(self.cleaning)
 
 
 def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:

@@ -99,6 +99,16 @@ class TrackedObject:
         self._left = None
         return self.keep(frame, seen)
 
+    def accept(self, mask: FrameMask) -> None:
+        """Take a mask found elsewhere for the answer to the prompts on its frame, as if they had given it."""
+        was_tracked = mask.frame in self._trail
+        self.followed.bank.forget(mask.frame)
+        self._trail.erase(mask.frame)
+        self._follower.accept(self.followed, mask)
+        self._answers[mask.frame] = _Answer(self.prompts[mask.frame], was_tracked=was_tracked)
+        self._left = None
+        self.masklet.add(mask)
+
     def remember(self) -> None:
         """Make memories of the prompted frames, those that are none yet."""
         self._follower.remember_prompts(self.followed)

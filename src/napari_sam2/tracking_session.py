@@ -1,6 +1,6 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from operator import index
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError, PropagationError
+from napari_sam2.everything import Everything, EverythingSettings, find_everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
@@ -17,6 +19,7 @@ from napari_sam2.propagation import Follower
 from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video
+from sam2_torch.mask_generator import Progress
 from sam2_torch.memory_bank import MemoryRules
 
 if TYPE_CHECKING:
@@ -73,6 +76,8 @@ class TrackingSession:
     restart_at_prompts
         Whether what was tracked up to a prompted frame counts for nothing after it, for objects that were lost to
         another one before a correction; by default it does count, as in SAM 2.
+    cleaning
+        How masks are tidied up before they are shown and stored; by default they are only kept apart.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class TrackingSession:
         diameter: float | None = None,
         max_prompted: int | None = None,
         restart_at_prompts: bool = False,
+        cleaning: Cleaning | None = None,
     ) -> None:
         if diameter is not None and not 1 <= diameter <= 10_000:
             raise PromptError(f"diameter is {diameter}, expected 1 to 10000 pixels; leave it out to have it estimated")
@@ -90,7 +96,7 @@ class TrackingSession:
             raise PromptError(f"max_prompted is {max_prompted}, expected 1 or more; leave it out to use all prompts")
         self.video = video
         rules = replace(MemoryRules.of(model.config), max_prompted=max_prompted, restart_at_prompts=restart_at_prompts)
-        self._follower = Follower(video, model, diameter=diameter, rules=rules)
+        self._follower = Follower(video, model, diameter=diameter, rules=rules, cleaning=cleaning)
         self._objects: dict[int, TrackedObject] = {}
         self._edits = 0
 
@@ -174,6 +180,60 @@ class TrackingSession:
         with _explained(frame):
             return known.segment(frame)
 
+    def everything(
+        self, frame: int, *, settings: EverythingSettings | None = None
+    ) -> Generator[Progress, None, Everything]:
+        """Find all objects on a frame, some points at a time, but for those that have masks; nothing is added yet.
+
+        What was found is the generator's return value, for `add_everything`.
+
+        Raises
+        ------
+        MovieError
+            If there is no such frame, or it cannot be read.
+        PropagationError
+            If the network fails.
+        """
+        follower = self._follower
+        with _explained(frame):
+            return (
+                yield from find_everything(
+                    follower.model,
+                    self.video.frame(frame),
+                    frame=index(frame),
+                    diameter=follower.diameter,
+                    taken=self.labels(frame) > 0,
+                    settings=settings,
+                )
+            )
+
+    def add_everything(self, found: Everything) -> tuple[int, ...]:
+        """Make an object of each mask found: a click, to which the mask is the answer; returns the new object IDs."""
+        found = found.numbered_from(1 + max(self._objects, default=0))
+        self.add_prompts(*found.clicks)
+        for mask in found.masks:
+            self.accept(mask)
+        return tuple(mask.object_id for mask in found.masks)
+
+    def accept(self, mask: FrameMask) -> None:
+        """Take a mask found elsewhere for the answer to the prompts that its object has on its frame.
+
+        It is kept, and remembered once propagation begins, as if the prompts had given it; more clicks correct it.
+
+        Raises
+        ------
+        PromptError
+            If the object has no prompts on that frame.
+        PropagationError
+            If the network fails.
+        """
+        known = self._objects.get(mask.object_id)
+        if known is None or mask.frame not in known.prompts:
+            raise PromptError(f"object {mask.object_id} has no prompt on frame {mask.frame}: click it there first")
+        self._edits += 1
+        with _explained(mask.frame):
+            known.accept(mask)
+
     def plan(
         self,
         direction: Direction = "forward",
@@ -247,12 +307,12 @@ class TrackingSession:
         prompted = {known.object_id for known in active if frame in known.followed.prompted}
         seen = self._follower.step(frame, [o.followed for o in active if o.object_id not in prompted], step)
         seen |= {o.object_id: o.show_prompted(frame) for o in active if o.object_id in prompted}
-        won = resolve_overlaps(seen, self.video.shape_yx)
+        won = resolve_overlaps(seen, self.video.shape_yx) if self._follower.cleaning.separate else {}
         masks: list[FrameMask] = []
         absent: list[int] = []
         empty: list[int] = []
         for known in active:
-            mask = known.keep(frame, seen[known.object_id], won[known.object_id])
+            mask = known.keep(frame, seen[known.object_id], won.get(known.object_id))
             known.leave(frame, step)
             if mask is not None:
                 masks.append(mask)

@@ -5,10 +5,12 @@ import csv
 import numpy as np
 import pytest
 import tifffile
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from napari_sam2.cli import app
 from napari_sam2.errors import MovieError
+from napari_sam2.io.clicks import read_clicks
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
@@ -55,6 +57,34 @@ def test_track_stays_within_frames(files):
     done = run(*arguments, "--first", 2, "--last", 1)
     assert done.exit_code == 1
     assert "Error: No frames from 2 to 1: the movie has the frames 0 to 2." in done.output
+
+
+def test_track_tidies_masks_up_if_told_to(files):
+    arguments = ("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out")
+    done = run(*arguments, "--fill-holes", 20, "--remove-pieces", 100000, "--overlapping", "--last", 1)
+    assert done.exit_code == 0, done.output
+    labels = tifffile.imread(files / "out" / "labels.tif")
+    assert ndimage.label(labels[1] == 5, np.ones((3, 3)))[1] == 1
+    done = run(*arguments, "--fill-holes", -1)
+    assert done.exit_code == 1
+    assert "fill_holes is -1, expected an area" in done.output
+
+
+def test_everything_writes_labels_and_clicks_that_can_be_tracked(files):
+    out = files / "found"
+    done = run("everything", files / "movie.tif", "--out", out, "--frame", 1, "--diameter", 30, "--quality", 0.6)
+    assert done.exit_code == 0, done.output
+    labels = tifffile.imread(out / "labels.tif")
+    assert labels.shape == (1, 160, 180)
+    clicks = read_clicks(out / "clicks.csv")
+    assert len(clicks) == labels.max() >= 4
+    assert f"of {len(clicks)} cells" in done.output
+    assert all(click.frame == 1 and labels[0, int(click.y), int(click.x)] == click.object_id for click in clicks)
+    done = run("track", files / "movie.tif", "--points", out / "clicks.csv", "--out", out / "tracked")
+    assert done.exit_code == 0, done.output
+    done = run("everything", files / "movie.tif", "--out", out, "--quality", 2)
+    assert done.exit_code == 1
+    assert "Error: quality is 2.0, expected 0 (take all masks) to 1" in done.output
 
 
 @pytest.mark.parametrize(
@@ -109,4 +139,4 @@ def test_sample_writes_movie_and_truth(tmp_path):
 
 def test_help_names_every_command():
     output = run("--help").output
-    assert all(name in output for name in ("track", "demo", "gui", "train", "sample"))
+    assert all(name in output for name in ("track", "everything", "demo", "gui", "train", "sample"))

@@ -1,17 +1,20 @@
 """All objects of a frame without a click: the search with the bundled model, and what a session makes of it."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
-from napari_sam2 import everything
+import napari_sam2
+from napari_sam2 import found_objects
 from napari_sam2.cell_search import CellSearch
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError, PromptError, PropagationError
 from napari_sam2.evaluation.counts import count_cells
-from napari_sam2.everything import Everything, EverythingSettings, find_everything
+from napari_sam2.found_objects import Everything, EverythingSettings, find_everything
 from napari_sam2.masklets import FrameMask
 from napari_sam2.models import load_model
 from napari_sam2.prompts import PointPrompt
@@ -147,13 +150,38 @@ def test_models_that_see_whole_frames_use_the_generator(monkeypatch):
     class Whole(ToyModel):
         config = TINY
 
-    monkeypatch.setattr(everything, "MaskGenerator", Generator)
+    monkeypatch.setattr(found_objects, "MaskGenerator", Generator)
     settings = EverythingSettings(generator=GeneratorSettings(points_per_side=7))
     steps, found = last(find_everything(Whole(), np.zeros((80, 80, 3), np.float32), diameter=20, settings=settings))
     assert asked == [settings.generator]
     assert steps == [Progress(1, 1)]
     assert [mask.box for mask in found.masks] == [(0, 0, 10, 10), (30, 30, 40, 40)]
     assert found.diameter is None
+
+
+@pytest.mark.parametrize("kind", ["picture", "file", "color", "movie", "layer"])
+def test_a_picture_or_a_frame_of_a_movie_in_any_form(kind, model, movie, tmp_path):
+    picture = movie.frames[1, :120, :120]
+    tifffile.imwrite(tmp_path / "picture.tif", picture)
+    forms = {
+        "picture": picture,
+        "file": tmp_path / "picture.tif",
+        "color": np.repeat(picture[..., None], 3, axis=2),
+        "movie": movie.frames[:, :120, :120],
+        "layer": SimpleNamespace(data=picture),
+    }
+    done = []
+    found = napari_sam2.everything(
+        forms[kind],
+        frame=int(kind == "movie"),
+        model=model,
+        diameter=28,
+        contrast=(float(picture.min()), float(picture.max())),
+        progress=lambda *counts: done.append(counts),
+    )
+    assert count_cells(movie.labels[1, :120, :120], found.labels()).found >= 3
+    assert done[-1][0] == done[-1][1] > 0
+    assert found.frame == int(kind == "movie")
 
 
 @pytest.mark.parametrize("wrong", [{"quality": 1.5}, {"min_area": 0}])

@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam2.api import open_session, track
+    from napari_sam2.api import everything, open_session, track
+    from napari_sam2.cleaning import Cleaning
+    from napari_sam2.found_objects import EverythingSettings
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_sam2.tracking_session import TrackingSession
@@ -17,11 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BoxPrompt",
+    "Cleaning",
+    "EverythingSettings",
     "MaskPrompt",
     "PointPrompt",
     "TrackingSession",
     "Video",
     "__version__",
+    "everything",
     "load_model",
     "open_session",
     "track",
@@ -29,10 +34,13 @@ __all__ = [
 
 _HOMES = {
     "BoxPrompt": "napari_sam2.prompts",
+    "Cleaning": "napari_sam2.cleaning",
+    "EverythingSettings": "napari_sam2.found_objects",
     "MaskPrompt": "napari_sam2.prompts",
     "PointPrompt": "napari_sam2.prompts",
     "TrackingSession": "napari_sam2.tracking_session",
     "Video": "napari_sam2.video",
+    "everything": "napari_sam2.api",
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
     "track": "napari_sam2.api",

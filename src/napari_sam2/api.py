@@ -1,7 +1,7 @@
-"""Tracking in a few lines, from a script or the napari console."""
+"""Tracking, and finding cells, in a few lines, from a script or the napari console."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import Precision
 from napari_sam2.errors import PromptError
+from napari_sam2.found_objects import Everything, EverythingSettings
 from napari_sam2.io.clicks import read_clicks
+from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.io.tracks import write_tracks
 from napari_sam2.masklets import Masklet
@@ -70,6 +73,7 @@ def open_session(
     precision: Precision = "float32",
     max_prompted: int | None = None,
     restart_at_prompts: bool = False,
+    cleaning: Cleaning | None = None,
 ) -> TrackingSession:
     """Start a session on a movie.
 
@@ -87,6 +91,8 @@ def open_session(
         See `load_model`.
     max_prompted, restart_at_prompts
         What objects remember; see `TrackingSession`.
+    cleaning
+        How masks are tidied up; by default they are only kept apart. See `Cleaning`.
 
     Raises
     ------
@@ -97,7 +103,12 @@ def open_session(
     if isinstance(model, (str, os.PathLike)):
         model = load_model(os.fspath(model), device=device, precision=precision)
     return TrackingSession(
-        video, model, diameter=diameter, max_prompted=max_prompted, restart_at_prompts=restart_at_prompts
+        video,
+        model,
+        diameter=diameter,
+        max_prompted=max_prompted,
+        restart_at_prompts=restart_at_prompts,
+        cleaning=cleaning,
     )
 
 
@@ -114,6 +125,7 @@ def track(
     contrast: tuple[float, float] | None = None,
     device: str = "auto",
     precision: Precision = "float32",
+    cleaning: Cleaning | None = None,
     progress: Progress | None = None,
 ) -> TrackResult:
     """Click cells once, get their masklets.
@@ -132,7 +144,7 @@ def track(
     first, last
         Lowest and highest frame to visit, both included; by default the whole movie. Prompts outside are answered all
         the same, and their objects join at the border.
-    model, diameter, contrast, device, precision
+    model, diameter, contrast, device, precision, cleaning
         As for `open_session`.
     progress
         Called with each frame's result, how many frames are done, and how many there are in all.
@@ -151,7 +163,9 @@ def track(
     >>> result.save("tracked")  # doctest: +SKIP
     """
     _check_transforms(movie, points)
-    session = open_session(movie, model=model, diameter=diameter, contrast=contrast, device=device, precision=precision)
+    session = open_session(
+        movie, model=model, diameter=diameter, contrast=contrast, device=device, precision=precision, cleaning=cleaning
+    )
     session.set_prompts([*read_points(points), *prompts])
     run(session, direction, progress, first=first, last=last)
     return TrackResult(session)
@@ -170,6 +184,72 @@ def run(
     for done, result in enumerate(session.propagate(direction, first=first, last=last), start=1):
         if progress is not None:
             progress(result, done, total)
+
+
+def everything(
+    image: Any,
+    *,
+    frame: int = 0,
+    model: Any = "cell",
+    diameter: float | None = None,
+    contrast: tuple[float, float] | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+    settings: EverythingSettings | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Everything:
+    """Find all cells in a picture, without a click.
+
+    Parameters
+    ----------
+    image
+        A picture (Y, X), or (Y, X, 3) in color; a movie, of which one frame is taken; a path or a layer of either.
+    frame
+        Which frame of a movie.
+    model, diameter, contrast, device, precision
+        As for `open_session`.
+    settings
+        Which masks count as objects.
+    progress
+        Called with how many points were asked, and how many there are; it counts anew when the diameter is known.
+
+    Raises
+    ------
+    MovieError, CheckpointError, PromptError
+        If the picture, the model or a setting is unusable.
+    PropagationError
+        If the network fails.
+
+    Examples
+    --------
+    >>> import napari_sam2
+    >>> cells = napari_sam2.everything("colony.tif")  # doctest: +SKIP
+    >>> labels = cells.labels()  # doctest: +SKIP
+    """
+    session = open_session(
+        _as_movie(image), model=model, diameter=diameter, contrast=contrast, device=device, precision=precision
+    )
+    search = session.everything(frame, settings=settings)
+    while True:
+        try:
+            step = next(search)
+        except StopIteration as end:
+            found: Everything = end.value
+            return found
+        if progress is not None:
+            progress(step.done, step.total)
+
+
+def _as_movie(image: Any) -> Any:
+    """A picture as a movie of one frame; a movie stays what it is."""
+    data = open_movie_file(Path(image)) if isinstance(image, (str, os.PathLike)) else image
+    data = data if hasattr(data, "dtype") else getattr(data, "data", data)
+    data = data[0] if isinstance(data, Sequence) and len(data) else data
+    shape = tuple(getattr(data, "shape", ()))
+    if len(shape) != 2 and (len(shape) != 3 or shape[-1] not in (3, 4)):
+        return image
+    # The one page of a TIFF is the picture.
+    return np.asarray(data[0] if isinstance(data, TiffMovie) else data).reshape(1, *shape)
 
 
 def read_points(points: Any) -> list[Prompt]:

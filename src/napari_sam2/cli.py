@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_sam2 import cli_models
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
 
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
@@ -43,6 +44,11 @@ PrecisionOption = Annotated[
 ]
 
 
+def _help_of(setting: str) -> str:
+    """What a setting of `Cleaning` is."""
+    return next(str(known.metadata["help"]) for known in fields(Cleaning) if known.name == setting)
+
+
 @app.command()
 def track(
     movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs, as (T, Y, X) or RGB.")],
@@ -57,12 +63,18 @@ def track(
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.float32,
+    fill_holes: Annotated[int, typer.Option(help=_help_of("fill_holes"))] = 0,
+    remove_pieces: Annotated[int, typer.Option(help=_help_of("remove_pieces"))] = 0,
+    separate: Annotated[bool, typer.Option("--separate/--overlapping", help=_help_of("separate"))] = True,
 ) -> None:
     """Follow clicked cells through a movie."""
     with errors_in_one_line():
         from napari_sam2 import api
 
-        session = api.open_session(movie, model=model, diameter=diameter, device=device, precision=precision.value)
+        cleaning = Cleaning(fill_holes=fill_holes, remove_pieces=remove_pieces, separate=separate)
+        session = api.open_session(
+            movie, model=model, diameter=diameter, device=device, precision=precision.value, cleaning=cleaning
+        )
         session.set_prompts(api.read_points(points))
         session.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
@@ -73,6 +85,42 @@ def track(
             # Whatever stopped it, hours of work are not thrown away.
             api.TrackResult(session).save(out)
             typer.echo(f"Wrote labels.tif and tracks.csv of {len(session.masklets)} objects to {out}")
+
+
+@app.command()
+def everything(
+    image: Annotated[Path, typer.Argument(help="A picture or a movie: TIFF, .zarr folder, or folder of TIFFs.")],
+    out: Annotated[Path, typer.Option(help="Folder for labels.tif and clicks.csv.")],
+    frame: Annotated[int, typer.Option(help="Which frame of a movie, counted from 0.")] = 0,
+    quality: Annotated[
+        float, typer.Option(help="0 to 1, how sure of a mask to be; higher finds fewer and surer cells.")
+    ] = 0.5,
+    min_area: Annotated[int, typer.Option(help="Pixels that a cell must have.")] = 10,
+    model: ModelOption = "cell",
+    diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = PrecisionName.float32,
+) -> None:
+    """Find all cells of one frame, without a click; `track --points OUT/clicks.csv` follows them."""
+    with errors_in_one_line():
+        from napari_sam2 import api
+        from napari_sam2.found_objects import EverythingSettings
+
+        settings = EverythingSettings(quality=quality, min_area=min_area)
+        with _progress_bar(" points") as show:
+            found = api.everything(
+                image,
+                frame=frame,
+                model=model,
+                diameter=diameter,
+                device=device,
+                precision=precision.value,
+                settings=settings,
+                progress=show,
+            )
+        found.save(out)
+    scale = "" if found.diameter is None else f", at a diameter of {found.diameter:.0f} pixels"
+    typer.echo(f"Wrote labels.tif and clicks.csv of {len(found.masks)} cells to {out}{scale}")
 
 
 @app.command()
@@ -168,11 +216,11 @@ def sample(path: Annotated[Path, typer.Argument(help="The TIFF to write; its lab
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[int, int], None]]:
+def _progress_bar(unit: str = " frames") -> Iterator[Callable[[int, int], None]]:
     """A bar on the terminal whose length is known only with the first step."""
     from tqdm import tqdm
 
-    with tqdm(unit=" frames", disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
+    with tqdm(unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
 
         def show(done: int, total: int) -> None:
             bar.total = total

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError, PropagationError
-from napari_sam2.everything import Everything, EverythingSettings, find_everything
+from napari_sam2.found_objects import Everything, EverythingSettings, find_everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts

@@ -1,7 +1,9 @@
 """All objects of one frame, without a click."""
 
+import os
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 from napari_sam2.cell_search import SAME, CellSearch
 from napari_sam2.cleaning import WHOLE, Cleaning
 from napari_sam2.errors import PromptError
+from napari_sam2.io.clicks import write_clicks
+from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.masklets import FrameMask, compose_labels
 from napari_sam2.prompts import PointPrompt
 from sam2_torch.found_masks import FoundMask, without_duplicates
@@ -80,6 +84,14 @@ class Everything:
     def labels(self) -> NDArray[np.uint32]:
         """All masks as (Y, X) labels, 0 for none."""
         return compose_labels(self.masks, self.shape_yx)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write `labels.tif`, a stack of one frame, and `clicks.csv` into a folder, which is made if need be."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with LabelsTiffWriter(folder / "labels.tif", 1, self.shape_yx) as writer:
+            writer.write(0, self.labels())
+        write_clicks(folder / "clicks.csv", self.clicks)
 
     def numbered_from(self, first_id: int) -> "Everything":
         """The same with the object IDs `first_id`, `first_id` + 1, ..."""

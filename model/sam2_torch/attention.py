@@ -40,7 +40,7 @@ def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         for row in range(0, q.shape[-2], QUERIES):
             rows = slice(row, row + QUERIES)
             out[some, rows] = (queries[some, rows] @ keys[some]).softmax(-1) @ values[some]
-    return out.unflatten(0, q.shape[:-2])
+    return out.reshape(*q.shape[:-1], v.shape[-1])
 
 
 class Attention(nn.Module):

@@ -65,7 +65,8 @@ def test_a_leg_stops_in_time_and_a_new_run_starts_from_its_weights(tmp_path):
         legs += 1
         assert legs < 3
     assert legs == 2, "a leg without time makes one step"
-    list(train(replace(settings, clip_rate=1e-9, ema=0.0), tmp_path / "new", start=tmp_path / "legs/weights.safetensors"))
+    start = tmp_path / "legs" / "weights.safetensors"
+    list(train(replace(settings, clip_rate=1e-9, ema=0.0), tmp_path / "new", start=start))
     old, new = (load(tmp_path / name / "weights.safetensors").state_dict() for name in ("legs", "new"))
     assert all(torch.allclose(old[k], new[k], atol=1e-3) for k in old)
 

@@ -143,4 +143,3 @@ def _between(lines: Tensor, wanted: slice, length: int) -> Tensor:
     low = at.long()
     high = (low + 1).clamp(max=len(lines) - 1)
     return torch.lerp(lines[low], lines[high], (at - low)[:, None])
-

@@ -5,8 +5,8 @@
 DATA holds one folder a movie with `img.tif` and `gt.tif`, frames without truth being all 0 or named in `meta.json`. The
 first frame with truth is taken, or the last, or every one. All settings are the defaults, so the diameter is estimated
 anew on each frame; seconds hold that, but not loading the model. Each true cell counts once: found (a mask has an IoU
-above 0.5 with it), else split, merged or missed; false are masks that found nothing. `--pictures` writes each frame with
-the true outlines in green and those found in magenta, white where they agree.
+above 0.5 with it), else split, merged or missed; false are masks that found nothing. `--pictures` draws each frame with
+true outlines in green and those found in magenta, white where they agree.
 """
 
 import argparse

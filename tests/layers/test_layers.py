@@ -15,12 +15,14 @@ from napari.layers import Image, Points
 from napari_sam2.errors import MovieError, PromptError
 from napari_sam2.layers import (
     MaskLayers,
+    add_clicks,
     create_labels_layer,
     create_prompt_layer,
     merge_labels,
     movie_shape,
     read_frame,
     read_prompts,
+    remove_clicks,
     reset_undo,
     write_frame,
 )
@@ -262,3 +264,31 @@ def test_locked_layers_cannot_be_painted_and_are_as_before_afterwards() -> None:
     assert not labels.editable and labels.mode == "pan_zoom"
     masks.unlock()
     assert labels.editable and labels.mode == "paint"
+
+
+@pytest.mark.parametrize("kwargs", [{}, PLACED, {**PLACED, "rotate": 20}])
+def test_clicks_written_are_read_again(kwargs: dict[str, object]) -> None:
+    movie = image(**kwargs)
+    points = create_prompt_layer(movie)
+    points.add(np.array([[0.0, 1.0, 2.0]]))
+    points.feature_defaults = prompt_defaults(7, positive=False)
+    clicks = [PointPrompt(3, 2, 10.0, 20.0), PointPrompt(4, 9, 5.0, 6.0, positive=False)]
+    add_clicks(points, movie, clicks)
+    read = read_prompts(points, movie)[1:]
+    assert [(p.frame, p.object_id, p.positive) for p in read] == [(3, 2, True), (4, 9, False)]
+    np.testing.assert_allclose([(p.y, p.x) for p in read], [(10, 20), (5, 6)], atol=1e-9)
+    assert points.selected_data == set()
+    points.add(np.array([[0.0, 1.0, 2.0]]))
+    assert points.features["object_id"].iloc[-1] == 7, "what the next click is about is as before"
+    add_clicks(points, movie, [])
+    assert len(points.data) == 4
+
+
+def test_clicks_of_objects_are_removed() -> None:
+    movie = image()
+    points = create_prompt_layer(movie)
+    add_clicks(points, movie, [PointPrompt(t, i, 3.0, 4.0) for i in (1, 2, 3) for t in (0, 1)])
+    remove_clicks(points, {1, 3, 8})
+    assert [(p.frame, p.object_id) for p in read_prompts(points, movie)] == [(0, 2), (1, 2)]
+    remove_clicks(points, {8})
+    assert len(points.data) == 2

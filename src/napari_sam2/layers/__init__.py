@@ -10,6 +10,7 @@ from napari_sam2.layers.masklet_writer import (
 )
 from napari_sam2.layers.masks import MaskLayer, MaskLayers
 from napari_sam2.layers.prompt_reader import create_prompt_layer, read_prompts
+from napari_sam2.layers.prompt_writer import add_clicks, remove_clicks
 from napari_sam2.layers.session import open_layer_session
 from napari_sam2.layers.transforms import carried_over, movie_shape
 
@@ -17,6 +18,7 @@ __all__ = [
     "HandEdits",
     "MaskLayer",
     "MaskLayers",
+    "add_clicks",
     "carried_over",
     "create_labels_layer",
     "create_prompt_layer",
@@ -25,6 +27,7 @@ __all__ = [
     "open_layer_session",
     "read_frame",
     "read_prompts",
+    "remove_clicks",
     "reset_undo",
     "write_frame",
 ]

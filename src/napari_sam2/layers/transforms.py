@@ -56,11 +56,21 @@ def to_image_pixels(coordinates: NDArray[Any], layer: Layer, image_layer: Image)
 
     The layer may lie elsewhere than the image; axes are matched from the last one, as napari does.
     """
-    ndim = layer.ndim
+    return _carried(coordinates, layer, image_layer)
+
+
+def from_image_pixels(tyx: NDArray[Any], layer: Layer, image_layer: Image) -> NDArray[np.float64]:
+    """Turn (N, 3) coordinates t, y, x of the image into (N, 3) data coordinates of a layer of three axes."""
+    return _carried(tyx, image_layer, layer)
+
+
+def _carried(coordinates: NDArray[Any], source: Layer, target: Layer) -> NDArray[np.float64]:
+    """Data coordinates of one layer in those of another, by way of the world's."""
+    ndim = source.ndim
     # The whole way is affine: four probes say what it does, however many points there are.
     probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
-    images = np.array([image_layer.world_to_data(layer.data_to_world(probe)) for probe in probes], dtype=np.float64)
+    ends = np.array([target.world_to_data(source.data_to_world(probe)) for probe in probes], dtype=np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         # Points at infinity come out as not a number.
-        pixels: NDArray[np.float64] = images[0] + np.asarray(coordinates, np.float64) @ (images[1:] - images[0])
-    return pixels
+        carried: NDArray[np.float64] = ends[0] + np.asarray(coordinates, np.float64) @ (ends[1:] - ends[0])
+    return carried

@@ -14,10 +14,11 @@ from napari_sam2.cell_search import CellSearch
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError, PromptError, PropagationError
 from napari_sam2.evaluation.counts import count_cells
-from napari_sam2.found_objects import Everything, EverythingSettings, find_everything
+from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.masklets import FrameMask
 from napari_sam2.models import load_model
 from napari_sam2.prompts import PointPrompt
+from napari_sam2.settings import EverythingSettings
 from napari_sam2.synthetic import MovieSpec, render_movie
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, track
     from napari_sam2.cleaning import Cleaning
-    from napari_sam2.found_objects import EverythingSettings
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+    from napari_sam2.settings import EverythingSettings
     from napari_sam2.tracking_session import TrackingSession
     from napari_sam2.video import Video
 
@@ -35,7 +35,7 @@ __all__ = [
 _HOMES = {
     "BoxPrompt": "napari_sam2.prompts",
     "Cleaning": "napari_sam2.cleaning",
-    "EverythingSettings": "napari_sam2.found_objects",
+    "EverythingSettings": "napari_sam2.settings",
     "MaskPrompt": "napari_sam2.prompts",
     "PointPrompt": "napari_sam2.prompts",
     "TrackingSession": "napari_sam2.tracking_session",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import Precision
 from napari_sam2.errors import PromptError
-from napari_sam2.found_objects import Everything, EverythingSettings
+from napari_sam2.found_objects import Everything
 from napari_sam2.io.clicks import read_clicks
 from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
@@ -20,6 +20,7 @@ from napari_sam2.io.tracks import write_tracks
 from napari_sam2.masklets import Masklet
 from napari_sam2.models import load_model
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, nearest_frame
+from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 from napari_sam2.tracking_session import FrameResult, TrackingSession
 from napari_sam2.video import Video

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ import typer
 from napari_sam2 import cli_models
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
+from napari_sam2.settings import EverythingSettings, help_of
 
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
 app.add_typer(cli_models.app, name="models")
@@ -44,11 +45,6 @@ PrecisionOption = Annotated[
 ]
 
 
-def _help_of(setting: str) -> str:
-    """What a setting of `Cleaning` is."""
-    return next(str(known.metadata["help"]) for known in fields(Cleaning) if known.name == setting)
-
-
 @app.command()
 def track(
     movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs, as (T, Y, X) or RGB.")],
@@ -63,9 +59,9 @@ def track(
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.float32,
-    fill_holes: Annotated[int, typer.Option(help=_help_of("fill_holes"))] = 0,
-    remove_pieces: Annotated[int, typer.Option(help=_help_of("remove_pieces"))] = 0,
-    separate: Annotated[bool, typer.Option("--separate/--overlapping", help=_help_of("separate"))] = True,
+    fill_holes: Annotated[int, typer.Option(help=help_of(Cleaning, "fill_holes"))] = 0,
+    remove_pieces: Annotated[int, typer.Option(help=help_of(Cleaning, "remove_pieces"))] = 0,
+    separate: Annotated[bool, typer.Option("--separate/--overlapping", help=help_of(Cleaning, "separate"))] = True,
 ) -> None:
     """Follow clicked cells through a movie."""
     with errors_in_one_line():
@@ -92,10 +88,8 @@ def everything(
     image: Annotated[Path, typer.Argument(help="A picture or a movie: TIFF, .zarr folder, or folder of TIFFs.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and clicks.csv.")],
     frame: Annotated[int, typer.Option(help="Which frame of a movie, counted from 0.")] = 0,
-    quality: Annotated[
-        float, typer.Option(help="0 to 1, how sure of a mask to be; higher finds fewer and surer cells.")
-    ] = 0.5,
-    min_area: Annotated[int, typer.Option(help="Pixels that a cell must have.")] = 10,
+    quality: Annotated[float, typer.Option(help=help_of(EverythingSettings, "quality"))] = 0.5,
+    min_area: Annotated[int, typer.Option(help=help_of(EverythingSettings, "min_area"))] = 10,
     model: ModelOption = "cell",
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
@@ -104,7 +98,6 @@ def everything(
     """Find all cells of one frame, without a click; `track --points OUT/clicks.csv` follows them."""
     with errors_in_one_line():
         from napari_sam2 import api
-        from napari_sam2.found_objects import EverythingSettings
 
         settings = EverythingSettings(quality=quality, min_area=min_area)
         with _progress_bar(" points") as show:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,51 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from napari_sam2.cell_search import SAME, CellSearch
-from napari_sam2.cleaning import WHOLE, Cleaning
-from napari_sam2.errors import PromptError
 from napari_sam2.io.clicks import write_clicks
 from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.masklets import FrameMask, compose_labels
 from napari_sam2.prompts import PointPrompt
+from napari_sam2.settings import EverythingSettings
 from sam2_torch.found_masks import FoundMask, without_duplicates
-from sam2_torch.mask_generator import GeneratorSettings, MaskGenerator, Progress
+from sam2_torch.mask_generator import MaskGenerator, Progress
 from sam2_torch.network import SAM2
-
-
-@dataclass(frozen=True, slots=True)
-class EverythingSettings:
-    """Which masks count as objects.
-
-    Attributes
-    ----------
-    quality
-        Predicted IoU times stability of a mask, at least; higher finds fewer and surer ones.
-    min_area
-        Pixels that a mask must have.
-    cleaning
-        What is done to each mask; by default its largest piece is left, without holes.
-    generator
-        How models that see whole frames look for masks; those with windows have their own way.
-
-    Raises
-    ------
-    PromptError
-        For a quality or an area that is none.
-    """
-
-    quality: float = field(
-        default=0.5,
-        metadata={"label": "Quality", "help": "0 to 1, how sure of a mask to be; higher finds fewer and surer ones."},
-    )
-    min_area: int = field(default=10, metadata={"label": "Area", "help": "Pixels that an object must have."})
-    cleaning: Cleaning = WHOLE
-    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.quality <= 1:
-            raise PromptError(f"quality is {self.quality}, expected 0 (take all masks) to 1 (none is that good)")
-        if self.min_area < 1:
-            raise PromptError(f"min_area is {self.min_area}, expected 1 pixel or more")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError, PropagationError
-from napari_sam2.found_objects import Everything, EverythingSettings, find_everything
+from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
 from napari_sam2.propagation import Follower
+from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video

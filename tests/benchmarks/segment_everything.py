@@ -21,8 +21,9 @@ from PIL import Image
 from skimage.segmentation import find_boundaries
 
 from napari_sam2.evaluation.counts import Counts, count_cells
-from napari_sam2.found_objects import Everything, EverythingSettings
+from napari_sam2.found_objects import Everything
 from napari_sam2.models import load_model
+from napari_sam2.settings import EverythingSettings
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
 

@@ -116,6 +116,15 @@ class TrackingSession:
         """IDs of the objects that have prompts, sorted."""
         return tuple(sorted(i for i, known in self._objects.items() if known.prompts))
 
+    @property
+    def cleaning(self) -> Cleaning:
+        """How masks are tidied up; masks that are there already change when they are made or shown again."""
+        return self._follower.cleaning
+
+    @cleaning.setter
+    def cleaning(self, cleaning: Cleaning) -> None:
+        self._follower.cleaning = cleaning
+
     def add_prompts(self, *prompts: Prompt) -> set[tuple[int, int]]:
         """Add prompts to those there are; returns the (frame, object_id) that changed.
 
@@ -308,7 +317,7 @@ class TrackingSession:
         prompted = {known.object_id for known in active if frame in known.followed.prompted}
         seen = self._follower.step(frame, [o.followed for o in active if o.object_id not in prompted], step)
         seen |= {o.object_id: o.show_prompted(frame) for o in active if o.object_id in prompted}
-        won = resolve_overlaps(seen, self.video.shape_yx) if self._follower.cleaning.separate else {}
+        won = resolve_overlaps(seen, self.video.shape_yx) if self.cleaning.separate else {}
         masks: list[FrameMask] = []
         absent: list[int] = []
         empty: list[int] = []

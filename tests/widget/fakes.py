@@ -2,15 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError
+from napari_sam2.found_objects import Everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import ObjectPrompts, PointPrompt, Prompt, check_prompts, group_prompts
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
+from sam2_torch.mask_generator import Progress
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class FakeSession:
     empty: set[tuple[int, int]] = field(default_factory=set)
     prompts: dict[tuple[int, int], ObjectPrompts] = field(default_factory=dict)
     masklets: dict[int, Masklet] = field(default_factory=dict)
+    cells: list[tuple[int, int]] = field(default_factory=list)
+    before_point: Callable[[int], None] = lambda done: None
+    before_accept: Callable[[int], None] = lambda object_id: None
+    cleaning: Cleaning = field(default_factory=Cleaning)
+    accepted: dict[tuple[int, int], FrameMask] = field(default_factory=dict)
+    qualities: list[float] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
 
@@ -45,6 +55,7 @@ class FakeSession:
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
         self.prompts = groups
+        self.accepted = {key: mask for key, mask in self.accepted.items() if key not in changed}
         for object_id, frame in changed - groups.keys():
             if object_id in self.masklets:
                 self.masklets[object_id].remove(frame)
@@ -57,7 +68,33 @@ class FakeSession:
         group = self.prompts.get((object_id, frame))
         if group is None:
             raise PromptError(f"object {object_id} has no prompts on frame {frame}")
+        if (object_id, frame) in self.accepted:
+            return self.accepted[object_id, frame]
         return self._keep(frame, object_id, self._mask(group))
+
+    def remove_object(self, object_id: int) -> None:
+        self.masklets.pop(object_id, None)
+        self.prompts = {key: group for key, group in self.prompts.items() if key[0] != object_id}
+
+    def everything(self, frame: int, *, settings: Any = None) -> Generator[Progress, None, Everything]:
+        """Squares around the `cells` (y, x), but for those whose middle has a mask."""
+        self.threads.add(threading.get_ident())
+        self.qualities.append(settings.quality)
+        free = [(y, x) for y, x in self.cells if not self.labels(frame)[y, x]]
+        for done in range(1, 5):
+            self.before_point(done)
+            yield Progress(done, 4)
+        crop = np.ones((5, 5), bool)
+        masks = tuple(FrameMask(frame, i, (y - 2, x - 2, y + 3, x + 3), crop, 3, 1) for i, (y, x) in enumerate(free, 1))
+        clicks = tuple(PointPrompt(frame, i, float(y), float(x)) for i, (y, x) in enumerate(free, 1))
+        return Everything(frame, self.shape[1:], masks, clicks)
+
+    def accept(self, mask: FrameMask) -> None:
+        self.before_accept(mask.object_id)
+        if (mask.object_id, mask.frame) not in self.prompts:
+            raise PromptError(f"object {mask.object_id} has no prompt on frame {mask.frame}")
+        self.accepted[mask.object_id, mask.frame] = mask
+        self.masklets.setdefault(mask.object_id, Masklet(mask.object_id)).add(mask)
 
     def plan(
         self,

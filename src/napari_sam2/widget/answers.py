@@ -1,16 +1,22 @@
 """What the worker thread does with a session, as generators of answers. No Qt, no napari."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import Prompt
+from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
+
+if TYPE_CHECKING:
+    from napari_sam2.found_objects import Everything
+    from sam2_torch.mask_generator import Progress
 
 Key = tuple[int, int]
 """(frame, object ID): what one mask belongs to."""
@@ -32,10 +38,17 @@ class FrameResultLike(Protocol):
 class SessionLike(Protocol):
     """The part of `TrackingSession` that the widget uses; tests have one without a model."""
 
+    cleaning: Cleaning
+
     @property
     def masklets(self) -> Mapping[int, Masklet]: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
+    def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
+    def everything(  # noqa: D102
+        self, frame: int, *, settings: EverythingSettings | None = None
+    ) -> "Generator[Progress, None, Everything]": ...
+    def accept(self, mask: FrameMask) -> None: ...  # noqa: D102
     def plan(  # noqa: D102
         self,
         direction: Direction,
@@ -62,6 +75,14 @@ class PropagationRequest:
     direction: Direction
     first: int | None = None
     last: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """A search for all objects on a frame."""
+
+    frame: int
+    settings: EverythingSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +112,15 @@ class FrameAnswer:
     ticket: int = 0
     problem: str = ""
     absent: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchAnswer:
+    """How far a search for objects has come, and in the end what it `found`."""
+
+    done: int
+    total: int
+    found: "Everything | None" = None
 
 
 def answer_clicks(
@@ -124,6 +154,45 @@ def track_frames(session: SessionLike, request: PropagationRequest) -> Iterator[
     for result in session.propagate(request.direction, first=request.first, last=request.last):
         replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent, *result.empty])
         yield FrameAnswer(result.frame, session.labels(result.frame), replaced, absent=tuple(result.absent))
+
+
+def search_frame(session: SessionLike, prompts: Sequence[Prompt], request: SearchRequest) -> Iterator[SearchAnswer]:
+    """Look for all objects on a frame that the session has no mask of, and yield them in the end."""
+    session.set_prompts(prompts)
+    search = session.everything(request.frame, settings=request.settings)
+    step = SearchAnswer(0, 1)
+    while True:
+        try:
+            progress = next(search)
+        except StopIteration as end:
+            yield SearchAnswer(step.total, step.total, end.value)
+            return
+        step = SearchAnswer(progress.done, progress.total)
+        yield step
+
+
+def accept_masks(
+    session: SessionLike, prompts: Sequence[Prompt], masks: Sequence[FrameMask]
+) -> Iterator[FrameAnswer | SearchAnswer]:
+    """Make masks of one frame the answers to the clicks on it, and yield the frame in the end."""
+    session.set_prompts(prompts)
+    for done, mask in enumerate(masks, start=1):
+        session.accept(mask)
+        yield SearchAnswer(done, len(masks))
+    frame = masks[0].frame
+    yield FrameAnswer(frame, session.labels(frame), frozenset(mask.object_id for mask in masks))
+
+
+def forget_objects(
+    session: SessionLike, prompts: Sequence[Prompt], object_ids: Collection[int]
+) -> Iterator[FrameAnswer]:
+    """Remove objects from the session, and yield each frame that had a mask of any of them."""
+    frames = {frame for object_id in object_ids for frame in session.masklets.get(object_id, ())}
+    session.set_prompts(prompts)
+    for object_id in object_ids:
+        session.remove_object(object_id)
+    for frame in sorted(frames):
+        yield FrameAnswer(frame, session.labels(frame), frozenset(object_ids))
 
 
 def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:

@@ -7,23 +7,28 @@ from typing import ClassVar, Literal
 from napari.layers import Image, Labels, Points
 from psygnal import Signal
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import MaskLayers, movie_shape, read_frame
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     PropagationRequest,
+    SearchAnswer,
+    SearchRequest,
     SessionLike,
     answer_clicks,
+    forget_objects,
     opening,
     stored_frames,
     track_frames,
 )
+from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import EXPECTED_ERRORS, Job, JobEnd, JobRunner
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
 from napari_sam2.widget.tickets import Tickets
 
-State = Literal["idle", "segmenting", "propagating", "splitting", "stopping"]
+State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "removing", "stopping"]
 
 
 class Controller:
@@ -56,6 +61,8 @@ class Controller:
     progress: ClassVar[Signal] = Signal(int, int)
     frame_written: ClassVar[Signal] = Signal(int)
     objects_changed: ClassVar[Signal] = Signal()
+    found: ClassVar[Signal] = Signal(object)
+    """The IDs of the objects that a search has found."""
 
     def __init__(
         self,
@@ -72,6 +79,8 @@ class Controller:
         self.masks: MaskLayers | None = None
         self.state: State = "idle"
         self.prompts = PromptWatch(image)
+        self._finder = Finder(self.prompts)
+        self._cleaning = Cleaning()
         self._num_frames = movie_shape(image)[0]
         self._open_session = open_session
         self._make_labels = make_labels
@@ -104,7 +113,8 @@ class Controller:
         for object_id, frame in changed:
             if self.masks is not None:
                 self.masks.clicked(object_id, frame)
-            self.request_mask(frame, object_id)
+            if not self._finder.is_own_change((object_id, frame)):
+                self.request_mask(frame, object_id)
         self.objects_changed.emit()
         if self.state == "propagating":
             self.status.emit("The click is answered when the propagation ends, or is canceled.")
@@ -124,9 +134,37 @@ class Controller:
             self._request = request
             self._advance()
 
+    def segment_everything(self, request: SearchRequest) -> None:
+        """Find all objects on a frame but for those that have masks, and make each one that might have been clicked."""
+        if self.state in ("idle", "segmenting"):
+            self._finder.request = request
+            self._advance()
+        else:
+            self.note.emit("Masks are being made already: wait for the end, or cancel.")
+
+    def remove(self, object_ids: Sequence[int]) -> None:
+        """Remove objects, their points and their masks on all frames; what was painted by hand stays."""
+        if self._job is not None:
+            self.note.emit("Masks are being made: wait for the end, or cancel, before you remove objects.")
+            return
+        self._finder.remove(object_ids)
+        session = self.session
+        if session is not None:
+            prompts, _ = self._usable_prompts()
+            self._start("removing", "Removing objects", lambda: forget_objects(session, prompts, object_ids))
+
+    def set_cleaning(self, cleaning: Cleaning) -> None:
+        """Tidy masks up like this from now on; those of clicks are shown anew, others when they are propagated."""
+        self._cleaning = cleaning
+        if self.session is not None:
+            self.session.cleaning = cleaning
+            for object_id, frame in self.prompts.groups:
+                self.request_mask(frame, object_id)
+            self._advance()
+
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
-        self._request = None
+        self._request = self._finder.request = None
         if self.state == "segmenting":
             self._tickets.clear()
         if self._job is not None:
@@ -193,6 +231,11 @@ class Controller:
         if self._tickets:
             self._ensure_masks()
             self._start_clicks()
+        elif self._finder.has_work:
+            self._ensure_masks()
+            work = self._finder.next_work(self._opened, self._usable_prompts()[0])
+            self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
+            self._start("searching", work.name, work.steps)
         elif self._request is not None and self.session is None:
             self._start("segmenting", "Loading the model", lambda: opening(self._opened))
         elif self._request is not None and self.session is not None:
@@ -244,20 +287,28 @@ class Controller:
             return self.session
         opener = self._open_session
         session = opener()
+        session.cleaning = self._cleaning
         if opener is self._open_session:
             self.session = session
         return session
 
-    def _start(self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer]], total: int = 0) -> None:
-        def on_step(answer: FrameAnswer) -> None:
-            if not self._closed:
+    def _start(
+        self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer | SearchAnswer]], total: int = 0
+    ) -> None:
+        def on_step(answer: FrameAnswer | SearchAnswer) -> None:
+            if self._closed:
+                return
+            if isinstance(answer, SearchAnswer):
+                self._on_search(answer)
+            else:
                 self._on_answer(answer, state, total)
 
         def on_end(end: JobEnd) -> None:
             if not self._closed:
                 self._on_end(end, state, total)
 
-        self._job = job = Job(name, steps, on_step, on_end, total)
+        length, position = (100, _percent) if state == "searching" else (total, None)
+        self._job = job = Job(name, steps, on_step, on_end, length, position)
         self._started, self._done = time.monotonic(), 0
         self._set_state(state)
         self._runner.submit(job)
@@ -275,6 +326,15 @@ class Controller:
             if self.state != "stopping":
                 gone = f"; absent: {', '.join(map(str, answer.absent))}" if answer.absent else ""
                 self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame{gone}")
+
+    def _on_search(self, answer: SearchAnswer) -> None:
+        self.progress.emit(answer.done, answer.total)
+        if self.state != "stopping":
+            self.status.emit(f"Looking for cells: {_percent(answer)} %")
+        if answer.found is not None and answer.found.masks:
+            self._finder.add(answer.found.numbered_from(self.next_object_id))
+        elif answer.found is not None:
+            self.note.emit(NOTHING_FOUND)
 
     def _write(self, answer: FrameAnswer, *, copy: bool) -> None:
         if self.masks is None:
@@ -310,7 +370,11 @@ class Controller:
             self.status.emit(f"Canceled after {self._done} of {total} frames; they stay." if total else "Canceled.")
         else:
             self.status.emit(f"Done: {self._done} frames." if total else "")
+        found = self._finder.on_end(end)
         self.objects_changed.emit()
+        if found:
+            self.found.emit(found)
+            self.status.emit(f"{len(found)} cells found. They are selected in the list; 'Remove' takes them away.")
         self._advance()
 
     def _ensure_masks(self) -> MaskLayers:
@@ -325,3 +389,7 @@ class Controller:
 
     def _pass_on_note(self, text: str) -> None:
         self.note.emit(text)
+
+
+def _percent(answer: FrameAnswer | SearchAnswer) -> int:
+    return 100 * answer.done // max(answer.total, 1) if isinstance(answer, SearchAnswer) else 100

@@ -1,6 +1,6 @@
 """The controls of the dock widget: what is where and what it is called, without any behavior."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from magicgui.widgets import ComboBox
@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
+    QDoubleSpinBox,
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
@@ -21,7 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2.prompts import MAX_OBJECT_ID
+from napari_sam2.settings import EverythingSettings, help_of
 from napari_sam2.sweeps import Direction
+from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.model_choice import ModelChoice
 
@@ -67,6 +70,13 @@ class TrackerForm(QWidget):
         self.polarity = QPushButton()
         self.polarity.setCheckable(True)
         self.hint = _wrapped(HINT_NO_MOVIE)
+        self.everything = QPushButton("Segment everything here")
+        self.everything.setToolTip("Find all cells on the frame on screen that have no mask yet, without clicks")
+        self.quality = QDoubleSpinBox()
+        self.quality.setRange(0, 1)
+        self.quality.setSingleStep(0.05)
+        self.quality.setValue(EverythingSettings().quality)
+        self.quality.setToolTip(help_of(EverythingSettings, "quality"))
 
         self.direction = QComboBox()
         for index, (name, tip) in enumerate(_DIRECTION_TIPS.items()):
@@ -85,6 +95,11 @@ class TrackerForm(QWidget):
         self.objects = QListWidget()
         self.objects.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.objects.setMaximumHeight(90)
+        self.remove = QPushButton("Remove")
+        self.remove.setToolTip(
+            "Remove the objects selected in the list, with their points and masks; what was painted by hand stays"
+        )
+        self.cleaning = CleaningForm()
         self.split = QPushButton("One layer per object")
         self.split.setToolTip("Show each object selected in the list in a Labels layer of its own, too")
         self._lay_out()
@@ -99,7 +114,15 @@ class TrackerForm(QWidget):
         top.addRow("Cell diameter", self.diameter)
         top.addRow("", self.fast)
         layout.addLayout(top)
-        layout.addWidget(_group("Clicks", _row(self.object_id, self.swatch, self.new_object), self.polarity, self.hint))
+        layout.addWidget(
+            _group(
+                "Clicks",
+                _row(self.object_id, self.swatch, self.new_object),
+                self.polarity,
+                self.hint,
+                _row(self.everything, self.quality),
+            )
+        )
         layout.addWidget(
             _group(
                 "Propagation",
@@ -110,7 +133,8 @@ class TrackerForm(QWidget):
                 self.status,
             )
         )
-        layout.addWidget(_group("Objects", self.objects, self.split))
+        layout.addWidget(_group("Objects", self.objects, _row(self.split, self.remove)))
+        layout.addWidget(_group("Masks", self.cleaning))
         layout.addStretch(1)
 
     def show_image(self, image: Any) -> None:
@@ -145,6 +169,12 @@ class TrackerForm(QWidget):
             item.setData(Qt.ItemDataRole.UserRole, object_id)
             item.setSelected(object_id in selected)
 
+    def select_objects(self, object_ids: Collection[int]) -> None:
+        """Select these objects in the list, and no others."""
+        for row in range(self.objects.count()):
+            item = self.objects.item(row)
+            item.setSelected(item.data(Qt.ItemDataRole.UserRole) in object_ids)
+
     def selected_objects(self) -> list[int]:
         """Return the IDs selected in the list."""
         return [int(item.data(Qt.ItemDataRole.UserRole)) for item in self.objects.selectedItems()]
@@ -164,7 +194,9 @@ class TrackerForm(QWidget):
         for control in (self.new_object, self.polarity, self.object_id):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
+        self.everything.setEnabled(has_session and idle)
         self.split.setEnabled(has_session and state == "idle")
+        self.remove.setEnabled(has_session and state == "idle")
         self.cancel.setEnabled(state not in ("idle", "stopping"))
         if state == "segmenting":
             # No length to show: a bar that moves.

@@ -1,6 +1,7 @@
 """Follows the points of a prompt layer and says what changed. No Qt here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from napari.layers import Image, Points
@@ -32,6 +33,7 @@ class PromptWatch:
         self.highest_id = 0
         """The highest object ID that any prompt ever had."""
         self._ignored = ""
+        self._waits = False
 
     def watch(self, points: Points) -> None:
         """Read prompts from this layer from now on."""
@@ -40,6 +42,16 @@ class PromptWatch:
         points.events.data.connect(self.read)
         points.events.features.connect(self.read)
         self.read()
+
+    @contextmanager
+    def reading_at_the_end(self) -> Iterator[None]:
+        """Read only once what is done to the layer within."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+            self.read()
 
     def unwatch(self) -> None:
         """Leave the layer alone; nothing counts as changed by that."""
@@ -51,7 +63,8 @@ class PromptWatch:
 
     def read(self, event: Any = None) -> None:
         """Read all points again, unless the event only announces a change."""
-        if self.points is None or str(getattr(event, "action", "")) in ("adding", "removing", "changing"):
+        is_announced = str(getattr(event, "action", "")) in ("adding", "removing", "changing")
+        if self.points is None or self._waits or is_announced:
             return
         ignored: list[str] = []
         try:

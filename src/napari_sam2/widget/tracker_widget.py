@@ -11,9 +11,11 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError
 from napari_sam2.layers import movie_shape, open_layer_session
-from napari_sam2.widget.answers import PropagationRequest, SessionLike
+from napari_sam2.settings import EverythingSettings
+from napari_sam2.widget.answers import PropagationRequest, SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
@@ -105,6 +107,29 @@ class TrackerWidget(QWidget):
         self._follower = Follower(self.viewer, image) if self.form.follow.isChecked() else None
         self._movie.controller.propagate(self._request(image))
 
+    def segment_everything(self) -> None:
+        """Find all cells on the frame on screen that have no mask."""
+        if self._movie is None:
+            show_warning(HINT_NO_MOVIE)
+            return
+        frame = shown_frame(self.viewer, self._movie.image)
+        if frame is None:
+            show_warning("Cells are looked for on one frame: show the movie in 2-D with time on the slider.")
+            return
+        self._movie.ensure_prompt_layer()
+        settings = EverythingSettings(quality=self.form.quality.value())
+        self._movie.controller.segment_everything(SearchRequest(frame, settings))
+
+    def remove(self) -> None:
+        """Remove the objects selected in the list, with their points and masks."""
+        if self._movie is None:
+            return
+        selected = self.form.selected_objects()
+        if selected:
+            self._movie.controller.remove(selected)
+        else:
+            show_warning("Select objects in the list first.")
+
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         if self._movie is not None:
@@ -155,6 +180,9 @@ class TrackerWidget(QWidget):
         form.propagate.clicked.connect(self.propagate)
         form.cancel.clicked.connect(self.cancel)
         form.split.clicked.connect(self.split)
+        form.remove.clicked.connect(self.remove)
+        form.everything.clicked.connect(self.segment_everything)
+        form.cleaning.changed.connect(self._on_cleaning)
         for emitter, slot in self._layer_events():
             emitter.connect(slot)
 
@@ -177,6 +205,7 @@ class TrackerWidget(QWidget):
             on_tool_changed=self._redraw,
         )
         movie.controller.failed.connect(self._notices.error)
+        movie.controller.set_cleaning(self.form.cleaning.cleaning)
         self._movies.append(movie)
         return movie
 
@@ -223,6 +252,7 @@ class TrackerWidget(QWidget):
             (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self._on_frame_written),
+            (controller.found, self.form.select_objects),
         ]
 
     def _redraw(self, *_: object) -> None:
@@ -251,6 +281,10 @@ class TrackerWidget(QWidget):
         if self.form.diameter.value() != self._diameter:
             self._diameter = self.form.diameter.value()
             self._reopen()
+
+    def _on_cleaning(self, cleaning: Cleaning) -> None:
+        for movie in self._movies:
+            movie.controller.set_cleaning(cleaning)
 
     def _reopen(self, *_: object) -> None:
         if self._movie is not None:

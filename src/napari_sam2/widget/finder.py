@@ -1,0 +1,121 @@
+"""The search for all objects of a frame: what is asked for, what was found, its way into the session. No Qt here."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari_sam2.layers import add_clicks, remove_clicks
+from napari_sam2.masklets import FrameMask
+from napari_sam2.prompts import Prompt
+from napari_sam2.widget.answers import (
+    FrameAnswer,
+    SearchAnswer,
+    SearchRequest,
+    SessionLike,
+    accept_masks,
+    search_frame,
+)
+from napari_sam2.widget.jobs import JobEnd
+from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
+
+if TYPE_CHECKING:
+    from napari_sam2.found_objects import Everything
+
+NOTHING_FOUND = (
+    "No cells found beside those that have masks. Give the cell diameter, or ask for less quality, and search again."
+)
+
+
+class Work(NamedTuple):
+    """Something for the worker thread, and what to call it."""
+
+    name: str
+    steps: Callable[[], Iterator[FrameAnswer | SearchAnswer]]
+
+
+class Finder:
+    """A search asked for; then points for what it found, in the prompt layer, and masks that wait to be their answers.
+
+    A point that is moved or removed before its mask was taken over takes the mask along, and is a click like others.
+
+    Parameters
+    ----------
+    prompts
+        Follows the layer.
+
+    Attributes
+    ----------
+    request
+        The search that has not begun.
+    """
+
+    def __init__(self, prompts: PromptWatch) -> None:
+        self.request: SearchRequest | None = None
+        self._prompts = prompts
+        self._waiting: dict[ObjectFrame, FrameMask] = {}
+        self._accepting: tuple[int, ...] = ()
+        self._is_at_work = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is a search to begin, or there are masks to take over."""
+        return bool(self._waiting) or self.request is not None
+
+    def next_work(self, opened: Callable[[], SessionLike], prompts: Sequence[Prompt]) -> Work:
+        """What is to be done next, if there is work: take over masks that were found, else search.
+
+        Parameters
+        ----------
+        opened
+            Returns the session; called in the worker thread.
+        prompts
+            All there are.
+        """
+        masks, request = list(self._waiting.values()), self.request
+        if masks:
+            self._waiting = {}
+            self._accepting = tuple(mask.object_id for mask in masks)
+            return Work("Taking over what was found", lambda: accept_masks(opened(), prompts, masks))
+        if request is None:
+            raise ValueError("there is no work")
+        self.request = None
+        return Work("Looking for cells", lambda: search_frame(opened(), prompts, request))
+
+    def add(self, found: "Everything") -> None:
+        """Make a point of each click found, all in one step."""
+        points = self._prompts.points
+        if points is not None:
+            self._waiting = {(mask.object_id, mask.frame): mask for mask in found.masks}
+            with self._own_change():
+                add_clicks(points, self._prompts.image, found.clicks)
+
+    def remove(self, object_ids: Collection[int]) -> None:
+        """Remove all points of some objects, in one step."""
+        points = self._prompts.points
+        if points is not None:
+            with self._own_change():
+                remove_clicks(points, object_ids)
+
+    def on_end(self, end: JobEnd) -> tuple[int, ...]:
+        """Take note that masks were taken over, and return their object IDs; if it went wrong, their points go."""
+        object_ids, self._accepting = self._accepting, ()
+        if end.error is None and not end.canceled:
+            return object_ids
+        if object_ids and self._prompts.points is not None:
+            remove_clicks(self._prompts.points, object_ids)
+        return ()
+
+    def is_own_change(self, key: ObjectFrame) -> bool:
+        """Whether the change of prompts being told was made here, so that nobody waits for a mask."""
+        if not self._is_at_work:
+            self._waiting.pop(key, None)
+        return self._is_at_work
+
+    @contextmanager
+    def _own_change(self) -> Iterator[None]:
+        self._is_at_work = True
+        try:
+            with self._prompts.reading_at_the_end():
+                yield
+        finally:
+            self._is_at_work = False

@@ -66,6 +66,14 @@ class Desk:
         )
         self.settle()
 
+    def leave(self) -> None:
+        """End what runs and draw what is still to be drawn: a viewer closed half way through gives errors of OpenGL."""
+        if self.widget is not None:
+            self.widget.shut_down()
+            self.qtbot.waitUntil(lambda: not self.widget.runner.is_busy, timeout=10_000)
+        self.widget = None
+        self.settle()
+
     def canvas_point(self, image: Image, y: float, x: float) -> QPoint:
         """Where a pixel of the image is on the canvas."""
         canvas = self.viewer.window._qt_viewer.canvas
@@ -119,10 +127,7 @@ def bare_desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
     desk = Desk(viewer, qtbot)
     desk.settle()
     yield desk
-    if desk.widget is not None:
-        desk.widget.shut_down()
-        qtbot.waitUntil(lambda: not desk.widget.runner.is_busy, timeout=10_000)
-    desk.widget = None
+    desk.leave()
 
 
 @pytest.fixture

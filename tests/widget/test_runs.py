@@ -276,4 +276,4 @@ def test_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, monkeypa
     desk.wait_idle()
     assert filled(desk) == list(range(12)) and second.frame(11)[30, 30] == 1
     assert second.frame(11)[20, 20] == 0
-    second.widget.shut_down()
+    second.leave()

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from sam2_torch.positions import rotate
 
-QUERIES, SCORES = 256, 2**23
-"""Queries, and scores in all, that a CPU works on at a time."""
+QUERIES, KEYS = 1024, 2048
+"""So many of each a CPU works on at a time."""
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -30,17 +30,39 @@ def _likes_narrow_values(q: Tensor) -> bool:
 
 
 def _attend_in_parts(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention as it is written down, a few queries at a time, so that their scores stay near the processor."""
-    k = k - k.mean(-2, keepdim=True)  # softmax does not care, and smaller scores are rounded less in bfloat16
-    queries, keys, values = ((x.flatten(0, -3)) for x in (q * q.shape[-1] ** -0.5, k.transpose(-1, -2), v.to(q.dtype)))
+    """Attention as it is written down, for some queries and keys at a time, so that their scores stay in the cache.
+
+    The parts are weighted by their shares of the sum that the softmax over all keys would have divided by.
+    """
+    if q.dtype == torch.bfloat16:
+        k = k - k.mean(-2, keepdim=True)  # softmax does not care, and smaller scores are rounded less
+    queries, keys, values = (x.flatten(0, -3) for x in (q * q.shape[-1] ** -0.5, k.transpose(-1, -2), v.to(q.dtype)))
     out = torch.empty(*queries.shape[:-1], v.shape[-1], dtype=q.dtype)
-    at_once = max(1, SCORES // (min(QUERIES, q.shape[-2]) * k.shape[-2]))
+    at_once = max(1, QUERIES // q.shape[-2])
     for first in range(0, len(queries), at_once):
         some = slice(first, first + at_once)
         for row in range(0, q.shape[-2], QUERIES):
             rows = slice(row, row + QUERIES)
-            out[some, rows] = (queries[some, rows] @ keys[some]).softmax(-1) @ values[some]
+            out[some, rows] = _attend_to_parts(queries[some, rows], keys[some], values[some])
     return out.reshape(*q.shape[:-1], v.shape[-1])
+
+
+def _attend_to_parts(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Scaled queries (B, Q, c), keys (B, c, K), values (B, K, d) -> (B, Q, d), some keys at a time."""
+    mixed, log_sum = torch.zeros(()), torch.tensor(-torch.inf)
+    for first in range(0, keys.shape[-1], KEYS):
+        part = slice(first, first + KEYS)
+        scores = queries @ keys[..., part]
+        weights = scores.softmax(-1)
+        part_mixed = weights @ values[:, part]
+        if keys.shape[-1] <= KEYS:
+            return part_mixed
+        # The largest weight is exp(largest score - log of the sum), so the sum need not be made once more.
+        part_sum = scores.amax(-1, keepdim=True).float() - weights.amax(-1, keepdim=True).float().log()
+        total = torch.logaddexp(log_sum, part_sum)
+        mixed = mixed * (log_sum - total).exp() + part_mixed * (part_sum - total).exp()
+        log_sum = total
+    return mixed
 
 
 class Attention(nn.Module):
@@ -88,11 +110,8 @@ class RotaryAttention(Attention):
 
         Queries of one frame may serve many objects: (1, Q, dim) with keys (B, K, key_dim).
         """
-        queries, keys = rotate(self.q_proj(q), table), self.k_proj(k)
-        num_rotated = keys.shape[-2] - num_unrotated
-        turned = rotate(keys[:, :num_rotated], table)
-        keys = turned if num_unrotated == 0 else torch.cat([turned, keys[:, num_rotated:]], dim=-2)
-        queries = queries.expand(len(keys), -1, -1)
+        keys = rotate(self.k_proj(k), table, num_unrotated)
+        queries = rotate(self.q_proj(q), table).expand(len(keys), -1, -1)
         if _likes_narrow_values(queries) and v.shape[-1] < keys.shape[-1]:
             # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
             mixed = attend(queries[:, None], keys[:, None], v[:, None])[:, 0]

@@ -7,6 +7,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+ROWS = 2048
+"""Tokens that a CPU works on at a time where each is worked on by itself."""
+
+
+def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, rows: int = ROWS) -> Tensor:
+    """`function` of (N, ...), in which no row looks at another, on a CPU some rows at a time.
+
+    What is made on the way stays in the cache then, and in memory that was used before.
+    """
+    if len(x) <= rows or x.device.type != "cpu" or torch.is_grad_enabled():
+        return function(x)
+    first = function(x[:rows])
+    out = first.new_empty(len(x), *first.shape[1:])
+    out[:rows] = first
+    for i in range(rows, len(x), rows):
+        out[i : i + rows] = function(x[i : i + rows])
+    return out
+
 
 class LayerNorm2d(nn.Module):
     """Layer norm over the channels of each pixel, (B, C, H, W) -> same."""
@@ -37,6 +55,9 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dims[0]) -> (..., dims[-1])."""
+        return in_parts(self._rows, x.flatten(0, -2)).unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
+
+    def _rows(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             x = self.activation(layer(x))
         return self.layers[-1](x)  # type: ignore[no-any-return]
@@ -55,6 +76,10 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, dim, H, W) -> same."""
-        y: Tensor = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y: Tensor = self.dwconv(x).permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
+        y = in_parts(self._pixels, y.flatten(0, 2)).unflatten(0, y.shape[:3])
         return x + y.permute(0, 3, 1, 2)
+
+    def _pixels(self, y: Tensor) -> Tensor:
+        y = F.layer_norm(y, self.norm.weight.shape, self.norm.weight, self.norm.bias, self.norm.eps)
+        return self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))  # type: ignore[no-any-return]

@@ -52,13 +52,33 @@ class Neck(nn.Module):
             level.add_module("conv", nn.Conv2d(width, dim, 1))
             self.convs.append(level)
 
-    def forward(self, levels: list[Tensor]) -> list[Tensor]:
-        """Trunk outputs, finest first -> three maps (B, dim, ...) at strides 4, 8, 16."""
-        laterals = [conv(x) for conv, x in zip(self.convs, reversed(levels), strict=True)]
-        coarse, middle = laterals[0], laterals[1]
+    def forward(self, levels: list[Tensor], narrow4: nn.Conv2d, narrow8: nn.Conv2d) -> list[Tensor]:
+        """Trunk outputs, finest first -> maps at strides 4, 8, 16.
+
+        Parameters
+        ----------
+        narrow4, narrow8
+            1 x 1 convolutions that strides 4 and 8 go through next; they are never made at the pyramid's full width.
+
+        Returns
+        -------
+        Three maps, as wide as the two convolutions make them, and (B, dim, h, w).
+        """
+        fine4, fine8, middle, coarse = levels
+        conv32, conv16, conv8, conv4 = (level.conv for level in self.convs)
+        middle = conv16(middle)
         # The original upsamples in float32, whatever the autocast.
-        up = F.interpolate(coarse.float(), scale_factor=2.0, mode="nearest").to(middle.dtype)
-        return [laterals[3], laterals[2], middle + up[..., : middle.shape[-2], : middle.shape[-1]]]
+        up = F.interpolate(conv32(coarse).float(), scale_factor=2.0, mode="nearest").to(middle.dtype)
+        stride16 = middle + up[..., : middle.shape[-2], : middle.shape[-1]]
+        return [_in_one(fine4, conv4, narrow4), _in_one(fine8, conv8, narrow8), stride16]
+
+
+def _in_one(x: Tensor, first: nn.Conv2d, then: nn.Conv2d) -> Tensor:
+    """Two 1 x 1 convolutions with nothing between them are one."""
+    weight, narrow = first.weight.flatten(1), then.weight.flatten(1).to(first.weight.dtype)
+    assert first.bias is not None and then.bias is not None
+    bias = torch.addmv(then.bias.to(weight.dtype), narrow, first.bias)
+    return F.conv2d(x, (narrow @ weight)[..., None, None], bias)
 
 
 class ImageEncoder(nn.Module):
@@ -69,9 +89,9 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(trunk) if isinstance(trunk, HieraConfig) else ConvTrunk(trunk)
         self.neck = Neck(trunk.widths, dim)
 
-    def forward(self, image: Tensor) -> list[Tensor]:
-        """Normalized image (B, 3, H, W) -> features at strides 4, 8, 16, each (B, dim, ...)."""
-        return self.neck(self.trunk(image))  # type: ignore[no-any-return]
+    def forward(self, image: Tensor, narrow4: nn.Conv2d, narrow8: nn.Conv2d) -> list[Tensor]:
+        """Normalized image (B, 3, H, W) -> features at strides 4, 8, 16, see `Neck`."""
+        return self.neck(self.trunk(image), narrow4, narrow8)  # type: ignore[no-any-return]
 
 
 def normalize(image_bchw: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

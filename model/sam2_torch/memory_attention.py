@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.attention import RotaryAttention
+from sam2_torch.blocks import in_parts
 from sam2_torch.config import SAM2Config
 from sam2_torch.positions import rotary_table, sine_positions_2d
 
@@ -28,8 +29,10 @@ class MemoryAttentionLayer(nn.Module):
         x = x + self.self_attn(y, y, y, table=table)
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, keys, values, table=table, num_unrotated=num_pointer_tokens)
-        y = self.norm3(x)
-        return x + self.linear2(F.relu(self.linear1(y), inplace=True))  # type: ignore[no-any-return]
+        return x + in_parts(self._feed_forward, x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(F.relu(self.linear1(self.norm3(x)), inplace=True))  # type: ignore[no-any-return]
 
 
 class MemoryAttention(nn.Module):

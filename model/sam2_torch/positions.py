@@ -91,13 +91,20 @@ def rotary_table(height: int, width: int, dim: int, *, device: torch.device | No
     return torch.stack([angle.cos(), angle.sin()])
 
 
-def rotate(tokens: Tensor, table: Tensor) -> Tensor:
-    """Turn adjacent channel pairs of (..., N, c) by the angles of `table` (2, n, c / 2); n may be repeated in N."""
-    n = table.shape[1]
-    pairs = tokens.float().unflatten(-1, (-1, 2)).unflatten(-3, (-1, n))  # (..., N / n, n, c / 2, 2)
-    if tokens.device.type == "cpu":  # in one pass over memory, where torch would else make six
-        turned = torch.view_as_real(torch.view_as_complex(pairs) * torch.complex(*table))
-    else:
-        (even, odd), (cos, sin) = pairs.unbind(-1), table
-        turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
-    return turned.flatten(-4, -3).flatten(-2).to(tokens.dtype)
+def rotate(tokens: Tensor, table: Tensor, num_unrotated: int = 0) -> Tensor:
+    """Turn adjacent channel pairs of (..., N, c) by the angles of `table` (2, n, c / 2); n may be repeated in N.
+
+    The last `num_unrotated` tokens keep their direction. The tokens given are overwritten if that saves memory.
+    """
+    turning = tokens[..., : tokens.shape[-2] - num_unrotated, :]
+    pairs = turning.unflatten(-1, (-1, 2)).unflatten(-3, (-1, table.shape[1]))  # (..., N / n, n, c / 2, 2)
+    pairs = pairs.float()
+    if tokens.device.type == "cpu" and not torch.is_grad_enabled():
+        torch.view_as_complex(pairs).mul_(torch.complex(*table))  # one pass over memory, where torch else makes six
+        if tokens.dtype != torch.float32:
+            turning.copy_(pairs.flatten(-4, -3).flatten(-2))
+        return tokens
+    (even, odd), (cos, sin) = pairs.unbind(-1), table
+    turned = torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1)
+    turned = turned.flatten(-4, -3).flatten(-2).to(tokens.dtype)
+    return torch.cat([turned, tokens[..., turning.shape[-2] :, :]], dim=-2) if num_unrotated else turned

@@ -34,8 +34,9 @@ def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
     """
     decoder = model.sam_mask_decoder
     with model.arithmetic():
-        stride4, stride8, stride16 = model.image_encoder(normalize(image, model.config.mean, model.config.std))
-        return FrameFeatures(stride16, decoder.conv_s1(stride8), decoder.conv_s0(stride4))
+        normalized = normalize(image, model.config.mean, model.config.std)
+        stride4, stride8, stride16 = model.image_encoder(normalized, decoder.conv_s0, decoder.conv_s1)
+        return FrameFeatures(stride16, stride8, stride4)
 
 
 def segment(

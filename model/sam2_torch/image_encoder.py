@@ -1,5 +1,7 @@
 """Trunk and feature pyramid: a frame becomes features at strides 4, 8 and 16."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -65,7 +67,7 @@ class Neck(nn.Module):
         Three maps, as wide as the two convolutions make them, and (B, dim, h, w).
         """
         fine4, fine8, middle, coarse = levels
-        conv32, conv16, conv8, conv4 = (level.conv for level in self.convs)
+        conv32, conv16, conv8, conv4 = (cast(nn.Conv2d, level.conv) for level in self.convs)
         middle = conv16(middle)
         # The original upsamples in float32, whatever the autocast.
         up = F.interpolate(conv32(coarse).float(), scale_factor=2.0, mode="nearest").to(middle.dtype)

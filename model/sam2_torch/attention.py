@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sam2_torch.positions import rotate
 
-QUERIES, KEYS = 1024, 2048
+QUERIES, KEYS = 2048, 2048
 """So many of each a CPU works on at a time."""
 
 
@@ -105,13 +105,15 @@ class RotaryAttention(Attention):
     def __init__(self, dim: int, *, key_dim: int | None = None) -> None:
         super().__init__(dim, 1, key_dim=key_dim)
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, *, table: Tensor, num_unrotated: int = 0) -> Tensor:  # type: ignore[override]
-        """As `Attention`, with the rotary `table` of the grid; the last `num_unrotated` keys keep their direction.
+    def forward(  # type: ignore[override]
+        self, q: Tensor, k: Tensor, v: Tensor, *, tables: tuple[Tensor, Tensor], num_unrotated: int = 0
+    ) -> Tensor:
+        """As `Attention`, with rotary tables of queries and keys; the last `num_unrotated` keys keep their direction.
 
         Queries of one frame may serve many objects: (1, Q, dim) with keys (B, K, key_dim).
         """
-        keys = rotate(self.k_proj(k), table, num_unrotated)
-        queries = rotate(self.q_proj(q), table).expand(len(keys), -1, -1)
+        keys = rotate(self.k_proj(k), tables[1], num_unrotated)
+        queries = rotate(self.q_proj(q), tables[0]).expand(len(keys), -1, -1)
         if _likes_narrow_values(queries) and v.shape[-1] < keys.shape[-1]:
             # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
             mixed = attend(queries[:, None], keys[:, None], v[:, None])[:, 0]

@@ -85,6 +85,9 @@ class SAM2Config:
         Standard deviation of the random Fourier frequencies at initialization.
     object_diameter
         Diameter in model pixels at which this model likes to see an object; None: frames are shown whole.
+    window_tokens
+        Side in tokens of the window in which an object of that diameter is looked for, an even number at most
+        `image_size / 16`. Positions in it are those of the middle of a whole image.
     remembers_in_float32
         Memory attention stays in float32 where the rest is in bfloat16: its scores are so large that rounding them
         loses objects.
@@ -104,6 +107,7 @@ class SAM2Config:
     draws_prompts: bool = False
     fourier_scale: float = 1.0
     object_diameter: float | None = None
+    window_tokens: int = 64
     remembers_in_float32: bool = False
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
@@ -133,6 +137,7 @@ CELL = SAM2Config(
     draws_prompts=True,
     fourier_scale=2.5,
     object_diameter=36.0,
+    window_tokens=12,
     remembers_in_float32=True,
     mean=(0.5, 0.5, 0.5),
     std=(0.25, 0.25, 0.25),

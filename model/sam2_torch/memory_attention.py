@@ -1,12 +1,13 @@
 """Memory attention: frame features look at what the object was on earlier frames."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.attention import RotaryAttention
 from sam2_torch.blocks import in_parts
 from sam2_torch.config import SAM2Config
-from sam2_torch.positions import rotary_table, sine_positions_2d
+from sam2_torch.positions import Grid, rotary_table, sine_positions_2d
 
 
 class MemoryAttentionLayer(nn.Module):
@@ -23,12 +24,14 @@ class MemoryAttentionLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         self.norm3 = nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, *, table: Tensor, num_pointer_tokens: int) -> Tensor:
-        """Frame tokens (B or 1, hw, C), memory keys and values (B, K, C_m) -> (B, hw, C)."""
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, *, tables: tuple[Tensor, Tensor], num_pointer_tokens: int
+    ) -> Tensor:
+        """Frame tokens (B or 1, hw, C), memory keys and values (B, K, C_m), rotary tables of both -> (B, hw, C)."""
         y = self.norm1(x)
-        x = x + self.self_attn(y, y, y, table=table)
+        x = x + self.self_attn(y, y, y, tables=(tables[0], tables[0]))
         y = self.norm2(x)
-        x = x + self.cross_attn_image(y, keys, values, table=table, num_unrotated=num_pointer_tokens)
+        x = x + self.cross_attn_image(y, keys, values, tables=tables, num_unrotated=num_pointer_tokens)
         return x + in_parts(self._feed_forward, x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
 
     def _feed_forward(self, x: Tensor) -> Tensor:
@@ -43,7 +46,16 @@ class MemoryAttention(nn.Module):
         self.layers = nn.ModuleList(MemoryAttentionLayer(config) for _ in range(config.memory_layers))
         self.norm = nn.LayerNorm(config.width)
 
-    def forward(self, frame: Tensor, memory: Tensor, memory_pos: Tensor, *, num_pointer_tokens: int) -> Tensor:
+    def forward(
+        self,
+        frame: Tensor,
+        memory: Tensor,
+        memory_pos: Tensor,
+        *,
+        num_pointer_tokens: int,
+        whole: Grid | None = None,
+        grids: tuple[Grid, ...] | None = None,
+    ) -> Tensor:
         """Condition a frame on memories.
 
         Parameters
@@ -51,17 +63,26 @@ class MemoryAttention(nn.Module):
         frame : (B or 1, C, h, w)
             What does not depend on the object is computed once for a frame that all objects share.
         memory, memory_pos : (B, K, C_m)
-            K = n * h * w frame-memory tokens, then `num_pointer_tokens` of object pointers.
+            Frame-memory tokens, then `num_pointer_tokens` of object pointers.
+        whole
+            See `FrameFeatures`; by default (h, w).
+        grids
+            Of the memories; each is the middle of the same `whole`. By default all are (h, w).
 
         Returns
         -------
         (B, C, h, w)
         """
         channels, height, width = frame.shape[1:]
-        position = sine_positions_2d(height, width, channels, device=frame.device)
+        grid = (height, width)
+        whole = whole or grid
+        position = sine_positions_2d(grid, whole, channels, device=frame.device)
         x = (frame + 0.1 * position).flatten(2).transpose(1, 2)  # (B, C, h, w) -> (B, hw, C)
-        table = rotary_table(height, width, channels, device=frame.device)
+        grids = grids or (grid,)
+        grids = grids[:1] if len(set(grids)) == 1 else grids  # a table is repeated by whoever reads it
+        of_keys = torch.cat([rotary_table(g, whole, channels, device=frame.device) for g in grids], dim=1)
+        tables = rotary_table(grid, whole, channels, device=frame.device), of_keys
         keys = memory + memory_pos
         for layer in self.layers:
-            x = layer(x, keys, memory, table=table, num_pointer_tokens=num_pointer_tokens)
+            x = layer(x, keys, memory, tables=tables, num_pointer_tokens=num_pointer_tokens)
         return self.norm(x).transpose(1, 2).unflatten(2, (height, width))  # type: ignore[no-any-return]

@@ -67,7 +67,7 @@ class MemorySelection:
     @property
     def layout(self) -> tuple[int, ...]:
         """Selections of equal layout can be stacked into one batch."""
-        return len(self.features), len(self.pointers), *(self.features[0].shape[1:] if self.features else ())
+        return len(self.pointers), *(side for memory in self.features for side in memory.shape[2:])
 
     def to(self, device: torch.device) -> "MemorySelection":
         """The same on a device."""

@@ -15,16 +15,25 @@ class FrameFeatures:
     stride16 : (B, C, h, w)
     stride8 : (B, C / 4, 2h, 2w)
     stride4 : (B, C / 8, 4h, 4w)
+    whole
+        Height and width in tokens of the frame whose middle these are, a frame such as the model was trained on; by
+        default they are all of it. Positions of tokens and prompts are told in that frame.
     """
 
     stride16: Tensor
     stride8: Tensor
     stride4: Tensor
+    whole: tuple[int, int] | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
         """Height and width of the token grid at stride 16."""
         return self.stride16.shape[2], self.stride16.shape[3]
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Height and width in tokens of the frame in which positions are told."""
+        return self.whole or self.grid
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -40,7 +49,23 @@ class FrameFeatures:
         """The features of some objects; shared features stay shared."""
         if len(self.stride16) == 1:
             return self
-        return FrameFeatures(self.stride16[rows], self.stride8[rows], self.stride4[rows])
+        return replace(self, stride16=self.stride16[rows], stride8=self.stride8[rows], stride4=self.stride4[rows])
+
+    def cut(self, top: int, left: int, grid: tuple[int, int]) -> "FrameFeatures":
+        """A part of `grid` tokens that begins at row `top` and column `left`."""
+
+        def part(level: Tensor, k: int) -> Tensor:
+            return level[:, :, k * top : k * (top + grid[0]), k * left : k * (left + grid[1])]
+
+        return FrameFeatures(part(self.stride16, 1), part(self.stride8, 2), part(self.stride4, 4))
+
+
+def stack_features(parts: list[FrameFeatures]) -> FrameFeatures:
+    """One batch from features of one size."""
+    if len(parts) == 1:
+        return parts[0]
+    levels = (torch.cat([getattr(p, level) for p in parts]) for level in ("stride16", "stride8", "stride4"))
+    return FrameFeatures(*levels, parts[0].whole)
 
 
 @dataclass(frozen=True, slots=True)

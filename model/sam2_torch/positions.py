@@ -27,24 +27,37 @@ def _table(function: Callable[P, Tensor]) -> Callable[P, Tensor]:
     return table
 
 
-@_table
-def sine_positions_2d(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
-    """Sine table of a grid, (1, dim, height, width) float32; channels are y then x, sine and cosine interleaved.
+Grid = tuple[int, int]
+"""Height and width in tokens."""
 
-    Coordinates start at 1 and are scaled so that the last is 2 pi (PositionEmbeddingSine of SAM 2).
+
+def first_token(grid: Grid, frame: Grid) -> Grid:
+    """Row and column at which a grid begins that is the middle of the grid `frame`."""
+    return (frame[0] - grid[0]) // 2, (frame[1] - grid[1]) // 2
+
+
+@_table
+def sine_positions_2d(grid: Grid, frame: Grid, dim: int, *, device: torch.device | None = None) -> Tensor:
+    """Sine table of a grid, the middle of that of a frame; channels are y then x, sine and cosine interleaved.
+
+    Coordinates start at 1 and are scaled so that the frame's last is 2 pi (PositionEmbeddingSine of SAM 2).
+
+    Returns
+    -------
+    (1, dim, height, width) float32
     """
     per_axis = dim // 2
     index = torch.arange(per_axis, dtype=torch.float32, device=device)
     period = 10000 ** (2 * (index // 2) / per_axis)
 
-    def axis(n: int) -> Tensor:
-        coordinate = torch.arange(1, n + 1, dtype=torch.float32, device=device)
-        angle = (coordinate / (n + 1e-6) * 2 * math.pi)[:, None] / period
-        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=-1).flatten(1)
+    def axis(first: int, length: int, of: int) -> Tensor:
+        coordinate = torch.arange(first + 1, first + length + 1, dtype=torch.float32, device=device)
+        angle = (coordinate / (of + 1e-6) * 2 * math.pi)[:, None] / period
+        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=-1).flatten(1).t()
 
-    y = axis(height).t()[:, :, None].expand(-1, -1, width)
-    x = axis(width).t()[:, None, :].expand(-1, height, -1)
-    return torch.cat([y, x])[None]
+    first = first_token(grid, frame)
+    y, x = (axis(*of_axis) for of_axis in zip(first, grid, frame, strict=True))
+    return torch.cat([y[:, :, None].expand(-1, -1, grid[1]), x[:, None, :].expand(-1, grid[0], -1)])[None]
 
 
 def sine_positions_1d(positions: Tensor, dim: int) -> Tensor:
@@ -72,21 +85,29 @@ class RandomFourier(nn.Module):
         angle = 2 * math.pi * (x[..., None] * across + y[..., None] * down)
         return torch.cat([angle.sin(), angle.cos()], dim=-1)
 
-    def grid(self, height: int, width: int) -> Tensor:
-        """Positions of token centres, (1, dim, height, width)."""
+    def grid(self, grid: Grid, frame: Grid) -> Tensor:
+        """Positions of token centres of a grid, the middle of that of a frame, (1, dim, height, width)."""
         device = self.positional_encoding_gaussian_matrix.device
-        y = (torch.arange(height, device=device, dtype=torch.float32) + 0.5) / height
-        x = (torch.arange(width, device=device, dtype=torch.float32) + 0.5) / width
-        xy = torch.stack([x[None, :].expand(height, -1), y[:, None].expand(-1, width)], dim=-1)
+        y, x = (
+            (torch.arange(first, first + length, device=device, dtype=torch.float32) + 0.5) / of
+            for first, length, of in zip(first_token(grid, frame), grid, frame, strict=True)
+        )
+        xy = torch.stack([x[None, :].expand(grid[0], -1), y[:, None].expand(-1, grid[1])], dim=-1)
         return self.forward(xy).permute(2, 0, 1)[None]  # (H, W, C) -> (1, C, H, W)
 
 
 @_table
-def rotary_table(height: int, width: int, dim: int, *, device: torch.device | None = None) -> Tensor:
-    """Axial rotary angles as cosine and sine, (2, height * width, dim / 2); x turns the first half, y the second."""
+def rotary_table(grid: Grid, frame: Grid, dim: int, *, device: torch.device | None = None) -> Tensor:
+    """Axial rotary angles of a grid, the middle of that of a frame; x turns the first half, y the second.
+
+    Returns
+    -------
+    (2, height * width, dim / 2) float32, cosine and sine
+    """
     frequency = 1.0 / 10000 ** (torch.arange(0, dim, 4, dtype=torch.float32, device=device)[: dim // 4] / dim)
-    token = torch.arange(height * width, device=device, dtype=torch.float32)
-    x, y = token % width, torch.div(token, width, rounding_mode="floor")
+    token = torch.arange(grid[0] * grid[1], device=device, dtype=torch.float32)
+    top, left = first_token(grid, frame)
+    x, y = token % grid[1] + left, torch.div(token, grid[1], rounding_mode="floor") + top
     angle = torch.cat([x[:, None] * frequency, y[:, None] * frequency], dim=-1)
     return torch.stack([angle.cos(), angle.sin()])
 

@@ -16,7 +16,7 @@ from sam2_torch.mask_decoder import Proposals, ambiguous, resize_logits, single
 from sam2_torch.memory_bank import MemorySelection
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction, PointTokens
-from sam2_torch.positions import sine_positions_1d, sine_positions_2d
+from sam2_torch.positions import first_token, sine_positions_1d, sine_positions_2d
 from sam2_torch.prompt_encoder import NOT_A_POINT
 
 ABSENT_LOGIT = -1024.0
@@ -96,12 +96,13 @@ def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySe
     frame = features.stride16
     if memories is None:
         return frame + model.no_mem_embed[0, 0, :, None, None]
-    count, (height, width) = len(memories.steps), features.grid
-    grid_pos = sine_positions_2d(height, width, model.config.memory_width, device=frame.device)
-    grid_pos = grid_pos.flatten(2).transpose(1, 2)  # (1, C_m, h, w) -> (1, hw, C_m)
+    count = len(memories.steps)
     codes = model.maskmem_tpos_enc[:, 0, 0]
     tokens, positions = [], []
     for i, memory in enumerate(memories.features):
+        grid = memory.shape[2], memory.shape[3]
+        grid_pos = sine_positions_2d(grid, features.frame, model.config.memory_width, device=frame.device)
+        grid_pos = grid_pos.flatten(2).transpose(1, 2)  # (1, C_m, h, w) -> (1, hw, C_m)
         tokens.append(memory.float().flatten(2).transpose(1, 2))
         step_code = codes[model.config.num_memories - memories.steps[:, i] - 1]
         positions.append((grid_pos + step_code[:, None]).expand(count, -1, -1))
@@ -117,6 +118,8 @@ def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySe
             torch.cat(tokens, dim=1),
             torch.cat(positions, dim=1),
             num_pointer_tokens=num_pointer_tokens,
+            whole=features.frame,
+            grids=tuple((m.shape[2], m.shape[3]) for m in memories.features),
         )
     return conditioned
 
@@ -137,13 +140,13 @@ def decode(
     model: SAM2, features: FrameFeatures, image: Tensor, points: PointTokens, mask_logits: Tensor | None
 ) -> Proposals:
     """All four masks for some points and a mask prompt (N, 1, 4h, 4w), on conditioned features (N, C, h, w)."""
-    encoder = model.sam_prompt_encoder
-    height, width = image.shape[-2:]
-    dense = encoder.no_mask(height, width) if mask_logits is None else encoder.dense(mask_logits)
+    encoder, frame = model.sam_prompt_encoder, features.frame
+    top, left = first_token(features.grid, frame)
+    dense = encoder.no_mask(*features.grid) if mask_logits is None else encoder.dense(mask_logits)
     return model.sam_mask_decoder(  # type: ignore[no-any-return]
         image.float(),
-        encoder.pe_layer.grid(height, width),
-        encoder.sparse(points.xy, points.labels, features.image_size),
+        encoder.pe_layer.grid(features.grid, frame),
+        encoder.sparse(points.xy + 16 * points.xy.new_tensor([left, top]), points.labels, (16 * frame[0], 16 * frame[1])),
         dense,
         (features.stride4.float(), features.stride8.float()),
     )

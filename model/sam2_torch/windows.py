@@ -11,6 +11,10 @@ from torch import Tensor
 from sam2_torch.config import SAM2Config
 
 
+STRIDE = 16
+"""Model pixels a token."""
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A rectangle of source pixels, shown to the model as an image of `size`; it may reach over the frame's border.
@@ -48,14 +52,20 @@ class Window:
         bottom, right = min(self.height, shape_yx[0] - self.y0), min(self.width, shape_yx[1] - self.x0)
         return slice(top, max(top, bottom)), slice(left, max(left, right))
 
+    def inside(self, shape_yx: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of a frame that the window shows; of one that lies beyond it, the nearest pixels."""
+        top, left = (min(max(0, first), n - 1) for first, n in zip((self.y0, self.x0), shape_yx, strict=True))
+        bottom, right = min(shape_yx[0], self.y0 + self.height), min(shape_yx[1], self.x0 + self.width)
+        return slice(top, max(top + 1, bottom)), slice(left, max(left + 1, right))
+
 
 def whole_frame(shape_yx: tuple[int, int], config: SAM2Config) -> Window:
     """The whole frame squeezed into the square the model was trained on, as the original does."""
     return Window(0, 0, *shape_yx, (config.image_size, config.image_size))
 
 
-def around(y: float, x: float, diameter: float, config: SAM2Config) -> Window:
-    """A window centred on (y, x), at the scale where an object of `diameter` source pixels has the preferred size.
+def pixels_per_token(diameter: float, config: SAM2Config) -> int:
+    """The scale, in source pixels a token, at which an object of `diameter` source pixels has the preferred size.
 
     Raises
     ------
@@ -64,8 +74,46 @@ def around(y: float, x: float, diameter: float, config: SAM2Config) -> Window:
     """
     if config.object_diameter is None:
         raise ValueError(f"{config.name} has no preferred object size: show it the whole frame")
-    side = max(16, round(config.image_size * diameter / config.object_diameter))
-    return Window(round(y) - side // 2, round(x) - side // 2, side, side, (config.image_size, config.image_size))
+    return max(1, round(STRIDE * diameter / config.object_diameter))
+
+
+def common_diameter(diameter: float, config: SAM2Config) -> float:
+    """The nearest of a series of diameters, each 1.4 times the one before, so that many objects share one scale."""
+    step = round(2 * math.log2(STRIDE * diameter / (config.object_diameter or diameter)))
+    return 2 ** (step / 2) * (config.object_diameter or diameter) / STRIDE
+
+
+def around(
+    y: float,
+    x: float,
+    diameter: float,
+    config: SAM2Config,
+    *,
+    shape_yx: tuple[int, int] | None = None,
+    tokens: int | None = None,
+) -> Window:
+    """A square window about (y, x), at the scale where an object of `diameter` has the preferred size.
+
+    Windows of one scale lie on one grid of tokens, on which (y, x) is at most half a token from the middle.
+
+    Parameters
+    ----------
+    shape_yx
+        Of the frame, beyond which the window does not reach where it is smaller; then (y, x) is not in the middle.
+    tokens
+        Side of the window, `config.window_tokens` by default.
+
+    Raises
+    ------
+    ValueError
+        If the model has no preferred object size.
+    """
+    p, tokens = pixels_per_token(diameter, config), tokens or config.window_tokens
+    first = [round((place + 0.5) / p - tokens / 2) for place in (y, x)]
+    if shape_yx is not None:
+        spare = [-(-length // p) - tokens for length in shape_yx]
+        first = [min(max(0, at), room) if room > 0 else room // 2 for at, room in zip(first, spare, strict=True)]
+    return Window(first[0] * p, first[1] * p, tokens * p, tokens * p, (tokens * STRIDE, tokens * STRIDE))
 
 
 def cut(frame: Tensor, windows: Sequence[Window]) -> Tensor:
@@ -73,13 +121,13 @@ def cut(frame: Tensor, windows: Sequence[Window]) -> Tensor:
 
     Parameters
     ----------
-    frame : (3, Y, X) float
+    frame : (C, Y, X) float
     windows
         All of the same `size`.
 
     Returns
     -------
-    (N, 3, *size)
+    (N, C, *size)
     """
     return torch.cat([_cut(frame, window) for window in windows])
 

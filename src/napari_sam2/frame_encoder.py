@@ -1,17 +1,22 @@
-"""Frames of a movie, encoded: each once, read ahead while the network works on the one before."""
+"""Frames of a movie, encoded: each part once, read ahead while the network works on the frame before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from napari_sam2.feature_cache import WHOLE_FRAMES, WINDOWS, FeatureCache
 from napari_sam2.video import Video
+from sam2_torch.mosaic import cover, scale_of
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import FrameFeatures
+from sam2_torch.outputs import FrameFeatures, stack_features
 from sam2_torch.video_predictor import encode_frame
-from sam2_torch.windows import Window, cut
+from sam2_torch.windows import STRIDE, Window, cut
+
+PIXELS_AT_ONCE = 2**21
+"""Model pixels encoded in one pass, unless one region has more; what is made on the way takes some 150 bytes each."""
 
 
 class FrameEncoder:
@@ -26,39 +31,81 @@ class FrameEncoder:
         self._next: tuple[int, Future[Tensor]] | None = None
 
     def encode(self, frame: int, windows: Sequence[Window], *, then: int | None = None) -> FrameFeatures:
-        """Features of the windows; a window is encoded once, one that all objects share for all of them.
+        """Features of windows of one size; B is their number, or 1 for a window that all objects share.
 
         Parameters
         ----------
         then
             The frame that is likely to be asked for next; reading it begins now.
         """
-        is_shared = len(set(windows)) == 1
-        features = self._cache.get(frame, windows[0]) if is_shared else None
-        if features is not None:
-            self._expect(then)
-            return features
-        pixels = self._pixels(frame)
+        self.prepare(frame, windows, then=then)
+        distinct = set(windows)
+        return stack_features(
+            [self._features(frame, window) for window in (windows[:1] if len(distinct) == 1 else windows)]
+        )
+
+    def prepare(self, frame: int, windows: Iterable[Window], *, then: int | None = None) -> None:
+        """Encode what `encode` will be asked for, in as few passes as possible; kept until the next frame at least."""
+        missing = [window for window in dict.fromkeys(windows) if self._cache.get(frame, window) is None]
+        batches = list(self._batches(self._regions(missing)))
+        images = [torch.cat([self._image(frame, region) for region in regions]) for regions in batches]
         self._expect(then)
-        features = encode_frame(self.model, cut(pixels, windows[:1] if is_shared else windows))
-        if is_shared:
-            self._cache.put(frame, windows[0], features)
-        return features
+        for regions, image in zip(batches, images, strict=True):
+            features = encode_frame(self.model, image)
+            for i, region in enumerate(regions):
+                self._cache.put(frame, region, features.select([i]) if len(regions) > 1 else features)
 
     def forget(self) -> None:
         """Drop all that is kept, as it lies on a device that is not used any more."""
         self._cache.clear()
         self._frame = None
 
+    def _features(self, frame: int, window: Window) -> FrameFeatures:
+        """Of a window of a frame that was prepared; positions are told in a frame such as the model was trained on."""
+        features = self._cache.get(frame, window)
+        assert features is not None
+        tokens = self.model.config.image_size // STRIDE
+        return features if features.grid[0] >= tokens else replace(features, whole=(tokens, tokens))
+
+    def _regions(self, windows: Iterable[Window]) -> list[Window]:
+        """Parts of a frame from whose features the windows can be cut; those of a model for whole frames are whole."""
+        if self.model.config.object_diameter is None:
+            return list(windows)
+        by_scale: dict[int | None, list[Window]] = {}
+        for window in windows:
+            by_scale.setdefault(scale_of(window), []).append(window)
+        return [region for group in by_scale.values() for region in cover(group, self.video.shape_yx)]
+
+    @staticmethod
+    def _batches(regions: Iterable[Window]) -> Iterator[list[Window]]:
+        """Regions of one size, so many that they may be encoded at once."""
+        by_size: dict[tuple[int, int], list[Window]] = {}
+        for region in regions:
+            by_size.setdefault(region.size, []).append(region)
+        for (height, width), alike in by_size.items():
+            at_once = max(1, PIXELS_AT_ONCE // (height * width))
+            for first in range(0, len(alike), at_once):
+                yield alike[first : first + at_once]
+
+    def _image(self, frame: int, region: Window) -> Tensor:
+        """The model's image of a region, (1, 3, *size)."""
+        if self.video.reads_parts:
+            rows, columns = region.inside(self.video.shape_yx)
+            pixels = torch.from_numpy(self.video.part(frame, rows, columns)).to(self.model.device)
+            region = replace(region, y0=region.y0 - rows.start, x0=region.x0 - columns.start)
+        else:
+            pixels = self._pixels(frame)
+        return cut(pixels, [region]).expand(-1, 3, -1, -1)
+
     def _expect(self, frame: int | None) -> None:
-        if frame is None:
+        if frame is None or self.video.reads_parts:
             return
         is_there = self._next is not None and self._next[0] == frame
         if 0 <= frame < self.video.num_frames and not is_there and not self._cache.knows(frame):
             self._next = frame, self._reader.submit(self._read, frame)
 
     def _read(self, frame: int) -> Tensor:
-        return torch.from_numpy(self.video.frame(frame)).permute(2, 0, 1)  # (Y, X, 3) -> (3, Y, X)
+        return torch.from_numpy(self.video.part(frame, slice(None), slice(None)))
 
     def _pixels(self, frame: int) -> Tensor:
         if self._frame is None or self._frame[0] != frame:

@@ -26,7 +26,7 @@ from sam2_torch.network import SAM2
 from sam2_torch.outputs import MaskInput, MaskPrediction, PointTokens
 from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
 from sam2_torch.video_predictor import memorize, segment, track
-from sam2_torch.windows import Window, around, cut_mask, paste, whole_frame
+from sam2_torch.windows import Window, around, common_diameter, cut_mask, paste, whole_frame
 
 OBJECTS_PER_BATCH = 32
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
@@ -134,7 +134,7 @@ class Follower:
     def accept(self, followed: FollowedObject, mask: FrameMask) -> None:
         """Take a mask found elsewhere for what the prompts on its frame gave."""
         if self.diameter is None:
-            followed.diameter = float(np.clip(2 * (mask.area / np.pi) ** 0.5, *DIAMETER_LIMITS))
+            followed.diameter = self._common(2 * (mask.area / np.pi) ** 0.5)
             followed.diameter_from = mask.frame
         window = self._window_on(followed, mask.centroid)
         prediction = self._on_a_sound_device(partial(self._given, mask, window)).without_candidates()
@@ -183,18 +183,20 @@ class Follower:
 
         Objects with equally many memories run as one batch.
         """
+        windows = [followed.window or self._whole_frame() for followed in objects]
+        self._encoder.prepare(frame, windows, then=frame + direction)
         batches: dict[tuple[int, ...], list[tuple[FollowedObject, MemorySelection]]] = {}
-        for followed in objects:
+        for followed, window in zip(objects, windows, strict=True):
             selection = followed.bank.select(frame, direction)
             if selection is None:
                 raise ValueError(f"object {followed.object_id} has no memories; remember its prompts first")
-            batches.setdefault(selection.layout, []).append((followed, selection))
+            batches.setdefault((*window.size, *selection.layout), []).append((followed, selection))
         seen: dict[int, SeenMask] = {}
         for waiting in batches.values():
             while waiting:
                 batch = waiting[: self._objects_per_batch]
                 try:
-                    seen |= self._on_a_sound_device(partial(self._step_batch, frame, batch, frame + direction))
+                    seen |= self._on_a_sound_device(partial(self._step_batch, frame, batch))
                 except (MemoryError, RuntimeError) as error:
                     if not is_out_of_memory(error) or len(batch) == 1:
                         raise
@@ -205,10 +207,10 @@ class Follower:
         return seen
 
     def _step_batch(
-        self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]], then: int
+        self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]]
     ) -> dict[int, SeenMask]:
         windows = [followed.window or self._whole_frame() for followed, _ in batch]
-        features = self._encoder.encode(frame, windows, then=then)
+        features = self._encoder.encode(frame, windows)
         selections = stack_selections([selection for _, selection in batch]).to(self.model.device)
         prediction = self._checked(track(self.model, features, selections))
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
@@ -248,7 +250,14 @@ class Follower:
     def _window_on(self, followed: FollowedObject, yx: tuple[float, float]) -> Window:
         if self.model.config.object_diameter is None or followed.diameter is None:
             return self._whole_frame()
-        return around(*yx, followed.diameter, self.model.config)
+        return self._around(yx, followed.diameter)
+
+    def _around(self, yx: tuple[float, float], diameter: float) -> Window:
+        return around(*yx, diameter, self.model.config, shape_yx=self.video.shape_yx)
+
+    def _common(self, diameter: float) -> float:
+        """A diameter that objects of about the same size have in common, so that a frame is encoded at few scales."""
+        return common_diameter(float(np.clip(diameter, *DIAMETER_LIMITS)), self.model.config)
 
     def _holds(self, window: Window, prompts: ObjectPrompts) -> bool:
         """Whether the window is all there is, or points and the middle of a box are in its middle half."""
@@ -296,12 +305,12 @@ class Follower:
             known = self._try_diameters(frame, prompts, center)
         else:
             return
-        followed.diameter = float(np.clip(known, *DIAMETER_LIMITS))
+        followed.diameter = self._common(known)
         followed.diameter_from = frame
 
     def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
         """Segment at three scales; the diameter of the mask whose predicted IoU is best."""
-        windows = [around(*center, d, self.model.config) for d in TRIED_DIAMETERS]
+        windows = [self._around(center, d) for d in TRIED_DIAMETERS]
         features = self._encoder.encode(frame, windows)
         tokens = [self._tokens(prompts, w) for w in windows]
         together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))

@@ -16,6 +16,10 @@ from napari_sam2.io.movies import LazyArray, open_movie_file
 MAX_SAMPLED_FRAMES = 8
 MAX_SAMPLED_PIXELS = 1_000_000
 PERCENTILES = (0.1, 99.9)
+LARGE = 2048 * 2048
+"""Pixels of a frame above which it is read in parts."""
+BLOCK, BLOCKS = 256, 4
+"""Side of the blocks of a large frame that tell its contrast, and how many there are in each direction."""
 
 
 class Video:
@@ -157,6 +161,36 @@ class Video:
             return np.ascontiguousarray(gray_or_color[..., :3])
         return np.repeat(gray_or_color[..., None], 3, axis=-1)
 
+    @property
+    def reads_parts(self) -> bool:
+        """Whether `part` reads only what it is asked for, and frames are so large that this is worth while."""
+        height, width = self.shape_yx
+        in_parts = isinstance(self._data, np.ndarray) or hasattr(self._data, "chunks")
+        return in_parts and height * width > LARGE
+
+    def part(self, t: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Read a part of a frame; of dask and zarr arrays only the chunks that it touches.
+
+        Parameters
+        ----------
+        t
+            0 to `num_frames` - 1.
+        rows, columns
+            Within the frame.
+
+        Returns
+        -------
+        (1, y, x), or (3, y, x) in color, float32, 0 to 1 and finite as of `frame`.
+
+        Raises
+        ------
+        MovieError
+            If there is no such frame or it cannot be read.
+        """
+        contrast = self.contrast
+        pixels = rescale(self._read(t, (rows, columns)), contrast)
+        return np.ascontiguousarray(np.moveaxis(pixels[..., :3], -1, 0)) if self._rgb else pixels[None]
+
     def __len__(self) -> int:
         return self._num_frames
 
@@ -165,17 +199,29 @@ class Video:
         kind = "color" if self._rgb else "gray"
         return f"Video({self.name!r}, {self._num_frames} frames of {height} x {width}, {kind}, {self._dtype})"
 
-    def _read(self, t: int) -> NDArray[Any]:
+    def _read(self, t: int, place: tuple[slice, slice] = (slice(None), slice(None))) -> NDArray[Any]:
+        """Pixels of a part of a frame; those of a whole one are read if the data give no less."""
         t = index(t)
         if not 0 <= t < self._num_frames:
             raise MovieError(f"{self.name} has no frame {t}: it has the frames 0 to {self._num_frames - 1}")
         try:
-            return np.asarray(self._data[t]).reshape(self._frame_shape)
+            if not self.reads_parts:
+                return np.asarray(self._data[t]).reshape(self._frame_shape)[place]
+            between = len(self._data.shape) - 1 - len(self._frame_shape)
+            return np.asarray(self._data[(t, *[0] * between, *place)])
         except Exception as exc:
             raise MovieError(
                 f"frame {t} of {self.name} cannot be read ({type(exc).__name__}: {exc}): "
                 "check the file, or track up to the frame before"
             ) from exc
+
+    def _sampled(self, t: int) -> NDArray[Any]:
+        """A frame; of a large one some blocks, side by side."""
+        if not self.reads_parts:
+            return self._read(t)
+        starts = ([round(i * (n - BLOCK) / (BLOCKS - 1)) for i in range(BLOCKS)] for n in self.shape_yx)
+        rows, columns = ([slice(max(0, i), max(0, i) + BLOCK) for i in axis] for axis in starts)
+        return np.concatenate([np.concatenate([self._read(t, (y, x)) for x in columns], axis=1) for y in rows])
 
     def _sample_contrast(self) -> tuple[float, float]:
         count = min(self._num_frames, MAX_SAMPLED_FRAMES)
@@ -184,7 +230,7 @@ class Video:
         error: MovieError | None = None
         for t in np.linspace(0, self._num_frames - 1, count).round().astype(int):
             try:
-                pixels = self._read(int(t))
+                pixels = self._sampled(int(t))
             except MovieError as exc:
                 # It may be far from the frames that are wanted; whoever asks for it will hear of it.
                 error = exc

@@ -40,17 +40,17 @@ def test_attention_in_parts_is_left_to_torch_where_gradients_are_wanted(monkeypa
 def test_values_mixed_before_they_are_projected_are_the_same():
     torch.manual_seed(0)
     layer = RotaryAttention(32, key_dim=8)
-    table = rotary_table(4, 4, 32)
+    table = rotary_table((4, 4), (4, 4), 32)
     q, memory = torch.randn(1, 16, 32), torch.randn(3, 36, 8)
-    with_gradient = layer(q, memory, memory, table=table, num_unrotated=4)
+    with_gradient = layer(q, memory, memory, tables=(table, table), num_unrotated=4)
     with torch.inference_mode():
-        without = layer(q, memory, memory, table=table, num_unrotated=4)
+        without = layer(q, memory, memory, tables=(table, table), num_unrotated=4)
     assert with_gradient.shape == (3, 16, 32)
     assert torch.allclose(with_gradient, without, atol=1e-5)
 
 
 def test_turning_on_the_cpu_is_turning_elsewhere():
-    table, tokens = rotary_table(4, 4, 32), torch.randn(2, 48, 32)
+    table, tokens = rotary_table((4, 4), (4, 4), 32), torch.randn(2, 48, 32)
     with torch.device("meta"):
         assert rotate(tokens.to("meta"), table.to("meta")).shape == tokens.shape
     even, odd = tokens.unflatten(-1, (-1, 2)).unbind(-1)
@@ -61,8 +61,8 @@ def test_turning_on_the_cpu_is_turning_elsewhere():
 
 def test_tables_are_made_once_and_serve_training_too():
     with torch.inference_mode():
-        table = rotary_table(5, 5, 32)
-    assert rotary_table(5, 5, 32) is table
+        table = rotary_table((5, 5), (5, 5), 32)
+    assert rotary_table((5, 5), (5, 5), 32) is table
     assert not table.is_inference()
 
 

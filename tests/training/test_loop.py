@@ -97,7 +97,7 @@ def test_memory_attention_begins_by_looking_at_the_same_place():
     prepare_memory(model, draw_batch(settings, 0))
     attention = model.memory_attention.layers[0].cross_attn_image
     tokens = torch.zeros(1, 16 * 16, CELL.width)
-    table = rotary_table(16, 16, CELL.width)
+    table = rotary_table((16, 16), (16, 16), CELL.width)
     q = rotate(attention.q_proj(tokens)[:, None], table)
     k = rotate(attention.k_proj(tokens[..., : CELL.memory_width])[:, None], table)
     weights = (q @ k.transpose(-1, -2) / CELL.width**0.5).softmax(-1)[0, 0]

@@ -72,3 +72,26 @@ def true_clicks(
     if max_objects is not None and len(ids) > max_objects:
         ids = ids[np.linspace(0, len(ids) - 1, max_objects).astype(int)]
     return [PointPrompt.inside(labels == i, frame=frame, object_id=int(i)) for i in ids]
+
+
+def count_switches(truth: NDArray[np.integer], labels: NDArray[np.integer], object_ids: list[int]) -> int:
+    """How often an object's mask changes over to another cell.
+
+    Its mask covers more of another true object than of its own, and covered most of its own on the frame before.
+    Arguments and errors as of `measure_overlap`; `truth` should hold all objects, not only those that are followed.
+    """
+    if truth.shape != labels.shape:
+        raise ValueError(f"truth has the shape {truth.shape}, labels {labels.shape}; they must be of the same movie")
+    switches, was_right = 0, dict.fromkeys(object_ids, False)
+    for true_frame, found_frame in zip(truth, labels, strict=True):
+        for object_id in object_ids:
+            under = true_frame[found_frame == object_id]
+            ids, areas = np.unique(under[under > 0], return_counts=True)
+            if not len(ids):
+                was_right[object_id] = False
+                continue
+            own = int(areas[ids == object_id].sum())
+            is_right = own == areas.max()
+            switches += was_right[object_id] and not is_right
+            was_right[object_id] = bool(is_right)
+    return switches

@@ -1,0 +1,101 @@
+"""The mosaic: which parts of a frame are encoded, so that many windows are cut from features made once.
+
+All windows of one scale lie on one grid of tokens (`around`). They are covered by regions, each encoded in one pass,
+such that each window lies within one region whole: nothing is put together along a seam. Where windows are scattered
+each gets a region of its own; where they are dense, one region serves them all.
+"""
+
+from collections.abc import Sequence
+
+from sam2_torch.outputs import FrameFeatures
+from sam2_torch.windows import STRIDE, Window
+
+CONTEXT = 2
+"""Tokens that a region reaches beyond its windows; nearer to its border, features know of the border."""
+MAX_SIDE = 96
+"""Largest side of a region in tokens."""
+_PASS = 64
+"""What a pass of its own costs, in tokens of area."""
+_PHASE = 2
+"""Regions begin and end on every second token, as the trunk's coarsest stage has half as many."""
+
+Box = tuple[int, int, int, int]
+"""Top, left, bottom, right in tokens, half-open."""
+
+
+def scale_of(window: Window) -> int | None:
+    """Source pixels a token; None if they are not a whole number, the same in y and x, or the window is off the grid."""
+    p = window.height * STRIDE // window.size[0]
+    lies = (window.height * STRIDE, window.width * STRIDE) == (p * window.size[0], p * window.size[1])
+    return p if p and lies and window.y0 % p == 0 == window.x0 % p else None
+
+
+def cut_from(features: FrameFeatures, region: Window, window: Window) -> FrameFeatures | None:
+    """Features of a window from those of a region; None if it does not lie within."""
+    if region == window:
+        return features
+    p = scale_of(window)
+    if p is None or scale_of(region) != p:
+        return None
+    top, left = (window.y0 - region.y0) // p, (window.x0 - region.x0) // p
+    grid = window.size[0] // STRIDE, window.size[1] // STRIDE
+    if top < 0 or left < 0 or top + grid[0] > features.grid[0] or left + grid[1] > features.grid[1]:
+        return None
+    return features.cut(top, left, grid)
+
+
+def cover(
+    windows: Sequence[Window], shape_yx: tuple[int, int], *, context: int = CONTEXT, max_side: int = MAX_SIDE
+) -> list[Window]:
+    """Regions that hold all windows, with `context` tokens around where the frame goes on, at little cost.
+
+    The windows are halved again and again along the longer side of what they span; on the way back, halves are put
+    together where one region costs no more than the two.
+
+    Parameters
+    ----------
+    windows
+        Of one scale; those that are on no grid of tokens become regions as they are.
+    shape_yx
+        Of the frame.
+    max_side
+        In tokens; a region is larger only for a single window that is.
+    """
+    p = scale_of(windows[0]) if windows else None
+    if p is None:
+        return list(dict.fromkeys(windows))
+    limits = -(-shape_yx[0] // p), -(-shape_yx[1] // p)
+    boxes = sorted({_box(window, p, context, limits) for window in windows})
+    return [
+        Window(y0 * p, x0 * p, (y1 - y0) * p, (x1 - x0) * p, ((y1 - y0) * STRIDE, (x1 - x0) * STRIDE))
+        for y0, x0, y1, x1 in _cover(boxes, max_side)
+    ]
+
+
+def _box(window: Window, p: int, context: int, limits: tuple[int, int]) -> Box:
+    corner, size = (window.y0, window.x0), (window.height, window.width)
+    sides = [_side(first // p, (first + n) // p, context, end) for first, n, end in zip(corner, size, limits, strict=True)]
+    (top, bottom), (left, right) = sides
+    return top, left, bottom, right
+
+
+def _side(first: int, last: int, context: int, end: int) -> tuple[int, int]:
+    """First and last token along one axis, with context that does not reach beyond the frame."""
+    first, last = min(first, max(0, first - context)), max(last, min(end, last + context))
+    return first // _PHASE * _PHASE, -(-last // _PHASE) * _PHASE
+
+
+def _cover(boxes: list[Box], max_side: int) -> list[Box]:
+    tops, lefts, bottoms, rights = zip(*boxes, strict=True)
+    span = min(tops), min(lefts), max(bottoms), max(rights)
+    if len(boxes) == 1:
+        return [span]
+    height, width = span[2] - span[0], span[3] - span[1]
+    ordered = sorted(boxes, key=lambda box: box[0 if height >= width else 1])
+    middle = len(ordered) // 2
+    halves = _cover(ordered[:middle], max_side) + _cover(ordered[middle:], max_side)
+    return [span] if max(height, width) <= max_side and _cost([span]) <= _cost(halves) else halves
+
+
+def _cost(boxes: list[Box]) -> int:
+    return sum(_PASS + (bottom - top) * (right - left) for top, left, bottom, right in boxes)

@@ -7,15 +7,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ROWS = 2048
-"""Tokens that a CPU works on at a time where each is worked on by itself."""
+NUMBERS = 3 * 2**20
+"""So many a CPU makes at a time where tokens or pixels are worked on one by one: they fit its cache."""
 
 
-def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, rows: int = ROWS) -> Tensor:
+def in_parts(function: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tensor:
     """`function` of (N, ...), in which no row looks at another, on a CPU some rows at a time.
 
     What is made on the way stays in the cache then, and in memory that was used before.
+
+    Parameters
+    ----------
+    width
+        How many numbers are made of a row, at the widest.
     """
+    rows = max(1, NUMBERS // width)
     if len(x) <= rows or x.device.type != "cpu" or torch.is_grad_enabled():
         return function(x)
     first = function(x[:rows])
@@ -52,10 +58,11 @@ class MLP(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(dims))
         self.activation = activation
+        self.width = max(dims)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., dims[0]) -> (..., dims[-1])."""
-        return in_parts(self._rows, x.flatten(0, -2)).unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
+        return in_parts(self._rows, x.flatten(0, -2), self.width).unflatten(0, x.shape[:-1])  # type: ignore[no-any-return]
 
     def _rows(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -77,7 +84,7 @@ class ConvNeXtBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, dim, H, W) -> same."""
         y: Tensor = self.dwconv(x).permute(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
-        y = in_parts(self._pixels, y.flatten(0, 2)).unflatten(0, y.shape[:3])
+        y = in_parts(self._pixels, y.flatten(0, 2), self.pwconv1.out_features).unflatten(0, y.shape[:3])
         return x + y.permute(0, 3, 1, 2)
 
     def _pixels(self, y: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam2_torch.attention import attend
-from sam2_torch.blocks import MLP, ROWS, in_parts
+from sam2_torch.blocks import MLP, in_parts
 from sam2_torch.config import HieraConfig
 
 
@@ -85,7 +85,7 @@ class HieraBlock(nn.Module):
         size = self.window
         if self.pools:
             size, padded = size // 2, (padded[0] // 2, padded[1] // 2)
-        attended = in_parts(self.attn, windows, max(1, ROWS // self.window**2))
+        attended = in_parts(self.attn, windows, self.window**2 * self.attn.qkv.out_features)
         return join_windows(attended, size, padded, (shape[0], shape[1]))
 
 

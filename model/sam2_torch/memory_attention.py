@@ -32,7 +32,7 @@ class MemoryAttentionLayer(nn.Module):
         x = x + self.self_attn(y, y, y, tables=(tables[0], tables[0]))
         y = self.norm2(x)
         x = x + self.cross_attn_image(y, keys, values, tables=tables, num_unrotated=num_pointer_tokens)
-        return x + in_parts(self._feed_forward, x.flatten(0, 1)).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
+        return x + in_parts(self._feed_forward, x.flatten(0, 1), self.linear1.out_features).unflatten(0, x.shape[:2])  # type: ignore[no-any-return]
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(F.relu(self.linear1(self.norm3(x)), inplace=True))  # type: ignore[no-any-return]

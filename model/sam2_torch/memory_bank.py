@@ -28,12 +28,17 @@ class MemoryRules:
     restart_at_prompts
         Whether a prompted frame hides the recent frames before it from those after it, for an object that a prompt
         brought back from another one; False, as the original does. (`clear_non_cond_mem_around_input`)
+    anchors, anchor_every
+        How many frames that are recent no more are kept to be looked at like prompted ones, the latest of those at
+        least so many frames apart; none in the original.
     """
 
     num_memories: int = 7
     max_pointers: int = 16
     max_prompted: int | None = None
     restart_at_prompts: bool = False
+    anchors: int = 0
+    anchor_every: int = 10
 
     @classmethod
     def of(cls, config: SAM2Config) -> "MemoryRules":
@@ -97,13 +102,13 @@ def stack_selections(selections: Sequence[MemorySelection]) -> MemorySelection:
 class MemoryBank:
     """The memories of one object (or of a batch of objects that share their prompted frames).
 
-    Invariant: besides prompted frames it holds no memory features further than `num_memories - 2` frames and no
+    Invariant: besides prompted frames and anchors it holds no memory features further than `num_memories - 2` frames and no
     pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can read in
     the direction of travel, and what `turn` can read; so its size does not depend on the length of the movie.
 
     Attributes
     ----------
-    prompted, recent
+    prompted, recent, anchors
         By frame.
     turn
         The frame at which the object will be taken up again to go the other way, if there is one.
@@ -113,6 +118,7 @@ class MemoryBank:
         self.rules = rules
         self.prompted: dict[int, FrameMemory] = {}
         self.recent: dict[int, FrameMemory] = {}
+        self.anchors: dict[int, FrameMemory] = {}
         self.turn: int | None = None
 
     def __len__(self) -> int:
@@ -125,6 +131,11 @@ class MemoryBank:
             self.prompted[frame] = memory
             return
         self.recent[frame] = memory
+        self.prune(frame)
+
+    def skip(self, frame: int) -> None:
+        """Pass a frame without remembering it."""
+        self.recent.pop(frame, None)
         self.prune(frame)
 
     def restore(self, frame: int, memory: FrameMemory) -> None:
@@ -140,17 +151,27 @@ class MemoryBank:
             if distance >= self.rules.max_pointers:
                 del self.recent[t]
             elif distance >= self.rules.num_memories:
+                self._anchor(t)
                 self.recent[t] = self.recent[t].pointer_only()
+
+    def _anchor(self, frame: int) -> None:
+        """Keep a frame that is recent no more, if it is time for an anchor again."""
+        far = all(abs(frame - t) >= self.rules.anchor_every for t in (*self.anchors, *self.prompted))
+        if self.rules.anchors and far and self.recent[frame].features is not None:
+            self.anchors[frame] = self.recent[frame]
+            if len(self.anchors) > self.rules.anchors:
+                del self.anchors[next(iter(self.anchors))]
 
     def forget(self, *frames: int) -> None:
         """Drop everything remembered of some frames."""
         for frame in frames:
-            self.prompted.pop(frame, None)
-            self.recent.pop(frame, None)
+            for kind in (self.prompted, self.recent, self.anchors):
+                kind.pop(frame, None)
 
     def clear_recent(self) -> None:
         """Keep prompted frames only."""
         self.recent.clear()
+        self.anchors.clear()
 
     def missing(self, frame: int, direction: int) -> list[int]:
         """Frames that `select` would read if they were there, far to near; prompted ones left out."""
@@ -189,6 +210,7 @@ class MemoryBank:
             return spare.get(t) or (self.recent.get(t) if distance <= reach else None)
 
         spatial = [(0, self.prompted[t].features) for t in chosen]
+        spatial += [(0, m.features) for t, m in self.anchors.items() if not self.reads_features(t, frame)]
         for distance in range(self.rules.num_memories - 1, 0, -1):
             memory = recent(distance)
             if memory is not None:

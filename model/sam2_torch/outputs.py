@@ -64,8 +64,8 @@ def stack_features(parts: list[FrameFeatures]) -> FrameFeatures:
     """One batch from features of one size."""
     if len(parts) == 1:
         return parts[0]
-    levels = (torch.cat([getattr(p, level) for p in parts]) for level in ("stride16", "stride8", "stride4"))
-    return FrameFeatures(*levels, parts[0].whole)
+    levels = [torch.cat([getattr(p, level) for p in parts]) for level in ("stride16", "stride8", "stride4")]
+    return FrameFeatures(levels[0], levels[1], levels[2], parts[0].whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +146,12 @@ class MaskPrediction:
     def without_candidates(self) -> "MaskPrediction":
         """The same without the masks that were not chosen, to keep."""
         return replace(self, candidates=self.logits, candidate_ious=self.predicted_iou[:, None])
+
+
+def stack_predictions(parts: list[MaskPrediction]) -> MaskPrediction:
+    """One batch from predictions of windows of one size."""
+    names = ("logits", "predicted_iou", "object_score", "pointer", "candidates", "candidate_ious")
+    return MaskPrediction(*(torch.cat([getattr(p, name) for p in parts]) for name in names))
 
 
 @dataclass(frozen=True, slots=True)

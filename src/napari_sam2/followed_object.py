@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from napari_sam2.overlaps import SeenMask
 from sam2_torch.memory_bank import MemoryBank
 from sam2_torch.outputs import MaskPrediction
 from sam2_torch.windows import Window
@@ -29,6 +30,12 @@ class FollowedObject:
         Where the object is looked for next.
     prompted
         By frame; kept until the prompts change.
+    place_seen
+        Centroid (y, x) on the frame before, if it was seen there.
+    last
+        Its mask on the last tracked frame that was remembered, if that was in this run.
+    distrusted
+        Tracked frames that were not to be remembered.
     """
 
     object_id: int
@@ -37,6 +44,9 @@ class FollowedObject:
     diameter_from: int | None = None
     window: Window | None = None
     prompted: dict[int, PromptedFrame] = field(default_factory=dict)
+    place_seen: tuple[float, float] | None = None
+    last: SeenMask | None = None
+    distrusted: set[int] = field(default_factory=set)
 
     @property
     def place(self) -> tuple[float, float] | None:

@@ -57,6 +57,16 @@ class SeenMask:
         return replace(self, logits=np.where(clean == mask, self.logits, np.where(clean, _BARELY, -_BARELY)))
 
     @property
+    def area(self) -> int:
+        """Number of pixels of the mask."""
+        return int(np.count_nonzero(self.logits > 0))
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the object is not there, by its score or for want of a pixel."""
+        return self.score <= 0 or not self.area
+
+    @property
     def centroid(self) -> tuple[float, float] | None:
         """Mean (y, x) of the mask in source pixels; None if it is empty."""
         mask = self.logits > 0

@@ -4,13 +4,15 @@ Nothing here knows of prompts as a user gives them in time, of masklets or of la
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import give_back_memory, is_out_of_memory
@@ -18,15 +20,16 @@ from napari_sam2.errors import DeviceError
 from napari_sam2.followed_object import FollowedObject, PromptedFrame, center_of
 from napari_sam2.frame_encoder import FrameEncoder
 from napari_sam2.masklets import FrameMask
+from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.video import Video
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import MaskInput, MaskPrediction, PointTokens
+from sam2_torch.outputs import MaskInput, MaskPrediction, PointTokens, stack_predictions
 from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
 from sam2_torch.video_predictor import memorize, segment, track
-from sam2_torch.windows import Window, around, common_diameter, cut_mask, paste, whole_frame
+from sam2_torch.windows import STRIDE, Window, around, common_diameter, cut_mask, paste, whole_frame
 
 OBJECTS_PER_BATCH = 32
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
@@ -34,7 +37,28 @@ DIAMETER_LIMITS = (6.0, 400.0)
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
 
+LOST_LOGIT = -10.0
+"""At most that is an object remembered on pixels that went to another one (`_apply_non_overlapping_constraints`)."""
+FORESIGHT = 1.0
+"""How much of its last motion an object is expected to make again."""
+ROOM = 0.6
+"""An object larger than this part of a window is looked for in a wider one."""
+
+A = TypeVar("A")
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen of one object on a frame it was tracked to: in which window, and what the network said (N = 1)."""
+
+    followed: FollowedObject
+    window: Window
+    prediction: MaskPrediction
+    seen: SeenMask
+
+
+_Look = tuple[FollowedObject, Window, MemorySelection]
 
 
 class Follower:
@@ -47,12 +71,14 @@ class Follower:
         *,
         diameter: float | None = None,
         rules: MemoryRules | None = None,
+        policy: MemoryPolicy = ORIGINAL,
         cleaning: Cleaning | None = None,
     ) -> None:
         self.video = video
         self.model = model
         self.diameter = diameter
         self.rules = MemoryRules.of(model.config) if rules is None else rules
+        self.policy = policy
         self.cleaning = cleaning or Cleaning()
         self._encoder = FrameEncoder(video, model)
         self._objects_per_batch = OBJECTS_PER_BATCH
@@ -178,50 +204,134 @@ class Follower:
         followed.bank.prune(frame - direction)
 
     @torch.inference_mode()
-    def step(self, frame: int, objects: Sequence[FollowedObject], direction: int) -> dict[int, SeenMask]:
-        """Track objects that have memories to a frame, and remember it; by object ID.
+    def track(self, frame: int, objects: Sequence[FollowedObject], direction: int) -> dict[int, Sighting]:
+        """Track objects that have memories to a frame, by object ID; `remember` what came of it afterwards.
 
-        Objects with equally many memories run as one batch.
+        An object that is lost, or whose mask is cut by the edge of its window, is looked for once more in a wider one.
         """
-        windows = [followed.window or self._whole_frame() for followed in objects]
-        self._encoder.prepare(frame, windows, then=frame + direction)
-        batches: dict[tuple[int, ...], list[tuple[FollowedObject, MemorySelection]]] = {}
-        for followed, window in zip(objects, windows, strict=True):
+        sightings = self._track_in(frame, [(o, o.window or self._whole_frame()) for o in objects], direction)
+        wider = [(s.followed, window) for s in sightings.values() if (window := self._wider(s)) is not None]
+        return sightings | (self._track_in(frame, wider, direction) if wider else {})
+
+    def _track_in(
+        self, frame: int, looks: Sequence[tuple[FollowedObject, Window]], direction: int
+    ) -> dict[int, Sighting]:
+        """Objects with windows and memories of the same layout run as one batch."""
+        self._encoder.prepare(frame, [window for _, window in looks], then=frame + direction)
+        alike: dict[tuple[int, ...], list[_Look]] = {}
+        for followed, window in looks:
             selection = followed.bank.select(frame, direction)
             if selection is None:
                 raise ValueError(f"object {followed.object_id} has no memories; remember its prompts first")
-            batches.setdefault((*window.size, *selection.layout), []).append((followed, selection))
-        seen: dict[int, SeenMask] = {}
-        for waiting in batches.values():
-            while waiting:
-                batch = waiting[: self._objects_per_batch]
-                try:
-                    seen |= self._on_a_sound_device(partial(self._step_batch, frame, batch))
-                except (MemoryError, RuntimeError) as error:
-                    if not is_out_of_memory(error) or len(batch) == 1:
-                        raise
-                    self._objects_per_batch = len(batch) // 2
-                    give_back_memory(self.model.device)
-                else:
-                    waiting = waiting[len(batch) :]
-        return seen
+            alike.setdefault((*window.size, *selection.layout), []).append((followed, window, selection))
+        found = [s for group in alike.values() for s in self._in_batches(group, partial(self._track_batch, frame))]
+        return {sighting.followed.object_id: sighting for sighting in found}
 
-    def _step_batch(
-        self, frame: int, batch: Sequence[tuple[FollowedObject, MemorySelection]]
-    ) -> dict[int, SeenMask]:
-        windows = [followed.window or self._whole_frame() for followed, _ in batch]
-        features = self._encoder.encode(frame, windows)
-        selections = stack_selections([selection for _, selection in batch]).to(self.model.device)
-        prediction = self._checked(track(self.model, features, selections))
+    def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
+        features = self._encoder.encode(frame, [window for _, window, _ in looks])
+        selections = stack_selections([selection for _, _, selection in looks]).to(self.model.device)
+        prediction = self._checked(track(self.model, features, selections)).without_candidates()
+        shown = prediction.to(torch.device("cpu"))  # all of them in one go
+        return [
+            Sighting(followed, window, prediction.select([i]), self._seen(window, shown.select([i]), TRACKED))
+            for i, (followed, window, _) in enumerate(looks)
+        ]
+
+    @torch.inference_mode()
+    def remember(
+        self, frame: int, sightings: Iterable[Sighting], won: Mapping[int, NDArray[np.bool_]]
+    ) -> tuple[int, ...]:
+        """Make memories of what was seen on a frame, as far as the policy trusts it, and move the windows on.
+
+        Parameters
+        ----------
+        won
+            By object ID, which pixels of its mask an object has against the others, if they were shared out.
+
+        Returns
+        -------
+        IDs of the objects that were not remembered.
+        """
+        policy, trusted, doubtful = self.policy, [], []
+        for sighting in sightings:
+            followed, seen = sighting.followed, sighting.seen
+            has = won.get(followed.object_id) if policy.competes else None
+            if policy.trusts(seen, followed.last) and (has is None or has.any() or not seen.area):
+                trusted.append(sighting if has is None else self._without_lost(sighting, has))
+                followed.distrusted.discard(frame)
+            else:
+                doubtful.append(followed.object_id)
+                followed.bank.skip(frame)
+                followed.distrusted.add(frame)
+        by_size: dict[tuple[int, int], list[Sighting]] = {}
+        for sighting in trusted:
+            by_size.setdefault(sighting.window.size, []).append(sighting)
+        for group in by_size.values():
+            self._in_batches(group, partial(self._remember_batch, frame))
+        for sighting in trusted:
+            sighting.followed.last = sighting.seen
+        for sighting in sightings:
+            self._move_on(sighting)
+        return tuple(doubtful)
+
+    def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:
+        features = self._encoder.encode(frame, [sighting.window for sighting in sightings])
+        prediction = stack_predictions([sighting.prediction for sighting in sightings])
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
-        found = prediction.without_candidates().to(torch.device("cpu"))  # all of them in one go
-        seen: dict[int, SeenMask] = {}
-        for i, ((followed, _), window) in enumerate(zip(batch, windows, strict=True)):
-            followed.bank.add(frame, memories[i], prompted=False)
-            mask = seen[followed.object_id] = self._seen(window, found.select([i]), TRACKED)
-            if mask.centroid is not None:
-                self.look_at(followed, mask.centroid)
-        return seen
+        for sighting, memory in zip(sightings, memories, strict=True):
+            sighting.followed.bank.add(frame, memory, prompted=False)
+        return []
+
+    def _without_lost(self, sighting: Sighting, won: NDArray[np.bool_]) -> Sighting:
+        """The same without the pixels that went to other objects."""
+        seen, window, logits = sighting.seen, sighting.window, sighting.prediction.logits
+        lost = (seen.logits > 0) & ~won
+        if not lost.any():
+            return sighting
+        part = replace(window, y0=window.y0 - seen.offset[0], x0=window.x0 - seen.offset[1])
+        shown = cut_mask(torch.from_numpy(lost).to(logits.device), part)
+        is_lost = F.interpolate(shown, size=logits.shape[-2:], mode="area") >= 0.5
+        clamped = torch.where(is_lost, logits.clamp(max=LOST_LOGIT), logits)
+        return replace(sighting, prediction=replace(sighting.prediction, logits=clamped))
+
+    def _in_batches(self, items: Sequence[A], work: Callable[[Sequence[A]], list[R]]) -> list[R]:
+        """The results for all items, so many at a time as there is memory for."""
+        results: list[R] = []
+        waiting = items
+        while waiting:
+            batch = waiting[: self._objects_per_batch]
+            try:
+                results += self._on_a_sound_device(partial(work, batch))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error) or len(batch) == 1:
+                    raise
+                self._objects_per_batch = len(batch) // 2
+                give_back_memory(self.model.device)
+            else:
+                waiting = waiting[len(batch) :]
+        return results
+
+    def _wider(self, sighting: Sighting) -> Window | None:
+        """The window for a second look, if one is called for."""
+        window = self._window_on(sighting.followed, center_of(sighting.window), wide=True)
+        if window == sighting.window or self.model.config.object_diameter is None:
+            return None
+        return window if sighting.seen.is_lost or _is_cut(sighting, self.video.shape_yx) else None
+
+    def _move_on(self, sighting: Sighting) -> None:
+        """Look for the object next where it goes if it moves on as it did."""
+        followed, seen, at = sighting.followed, sighting.seen, sighting.seen.centroid
+        if at is None or seen.is_lost:
+            followed.place_seen = None
+            followed.window = self._window_on(followed, center_of(sighting.window), wide=True)
+            return
+        before = followed.place_seen or at
+        y, x = (now + FORESIGHT * (now - then) for now, then in zip(at, before, strict=True))
+        self.look_at(followed, (y, x))
+        followed.place_seen = at
+        normal = followed.window
+        if normal is not None and max(seen.logits.shape) > ROOM * max(normal.height, normal.width):
+            followed.window = self._window_on(followed, at, wide=True)
 
     def _checked(self, prediction: MaskPrediction) -> MaskPrediction:
         if not prediction.is_finite:
@@ -244,16 +354,18 @@ class Follower:
         return work()
 
     def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
-        """Look for the object around (y, x) next."""
-        followed.window = self._window_on(followed, yx)
+        """Look for the object around (y, x) next; how it moved does not count."""
+        followed.window, followed.place_seen = self._window_on(followed, yx), None
 
-    def _window_on(self, followed: FollowedObject, yx: tuple[float, float]) -> Window:
+    def _window_on(self, followed: FollowedObject, yx: tuple[float, float], *, wide: bool = False) -> Window:
         if self.model.config.object_diameter is None or followed.diameter is None:
             return self._whole_frame()
-        return self._around(yx, followed.diameter)
+        return self._around(yx, followed.diameter, wide=wide)
 
-    def _around(self, yx: tuple[float, float], diameter: float) -> Window:
-        return around(*yx, diameter, self.model.config, shape_yx=self.video.shape_yx)
+    def _around(self, yx: tuple[float, float], diameter: float, *, wide: bool = False) -> Window:
+        config = self.model.config
+        tokens = config.image_size // STRIDE if wide else config.window_tokens
+        return around(*yx, diameter, config, shape_yx=self.video.shape_yx, tokens=tokens)
 
     def _common(self, diameter: float) -> float:
         """A diameter that objects of about the same size have in common, so that a frame is encoded at few scales."""
@@ -342,6 +454,15 @@ class Follower:
         logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
         return SeenMask(logits.numpy(), offset, score, iou, claim).cleaned(self.cleaning)
+
+
+def _is_cut(sighting: Sighting, shape_yx: tuple[int, int]) -> bool:
+    """Whether the mask comes to an edge of the window beyond which the frame goes on."""
+    window, (rows, columns) = sighting.window, sighting.seen.place
+    spans = (rows, window.y0, window.height, shape_yx[0]), (columns, window.x0, window.width, shape_yx[1])
+    return any(
+        (first > 0 and at.start <= first) or (first + n < end and at.stop >= first + n) for at, first, n, end in spans
+    )
 
 
 def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:

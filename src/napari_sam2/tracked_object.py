@@ -187,6 +187,7 @@ class TrackedObject:
     def _join(self, frame: int, step: int) -> None:
         """Put memories and window as they should be where a propagation begins to follow the object."""
         self.remember()
+        self.followed.last = None
         prompted = self.followed.prompted
         if frame in prompted and all((t - frame) * step >= 0 for t in prompted):
             # It starts here, from prompts alone; so the same again gives the same.
@@ -201,7 +202,9 @@ class TrackedObject:
     def _recall(self, frame: int, step: int) -> None:
         """Put back what was forgotten of the tracked frames that `frame` looks at, from their masks."""
         self.remember()
-        missing = [t for t in self.followed.bank.missing(frame, step) if t in self._trail and t in self.masklet]
+        followed = self.followed
+        missing = [t for t in followed.bank.missing(frame, step) if t in self._trail and t in self.masklet]
+        missing = [t for t in missing if t not in followed.distrusted]
         if missing:
             masks = [self.masklet[t] for t in missing]
             self._follower.rebuild(self.followed, masks, frame=frame, direction=step)

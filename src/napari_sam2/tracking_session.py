@@ -13,6 +13,7 @@ from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError, PropagationError
 from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
+from napari_sam2.memory_policy import MemoryPolicy, find_policy
 from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
 from napari_sam2.propagation import Follower
@@ -41,12 +42,15 @@ class FrameResult:
         IDs of the objects that are not there, their object score being 0 or less.
     empty
         IDs of the objects that should be there, but got no pixel: other objects have them all.
+    doubtful
+        IDs of the objects whose masks the memory policy does not trust; they are shown, but not remembered.
     """
 
     frame: int
     masks: tuple[FrameMask, ...]
     absent: tuple[int, ...]
     empty: tuple[int, ...] = ()
+    doubtful: tuple[int, ...] = ()
 
 
 class TrackingSession:
@@ -77,6 +81,9 @@ class TrackingSession:
     restart_at_prompts
         Whether what was tracked up to a prompted frame counts for nothing after it, for objects that were lost to
         another one before a correction; by default it does count, as in SAM 2.
+    memory_policy
+        Which tracked frames are remembered: "original", "cells", or a `MemoryPolicy`; by default that of the model, the
+        original one for a model that sees whole frames.
     cleaning
         How masks are tidied up before they are shown and stored; by default they are only kept apart.
     """
@@ -89,6 +96,7 @@ class TrackingSession:
         diameter: float | None = None,
         max_prompted: int | None = None,
         restart_at_prompts: bool = False,
+        memory_policy: str | MemoryPolicy | None = None,
         cleaning: Cleaning | None = None,
     ) -> None:
         if diameter is not None and not 1 <= diameter <= 10_000:
@@ -96,8 +104,16 @@ class TrackingSession:
         if max_prompted is not None and max_prompted < 1:
             raise PromptError(f"max_prompted is {max_prompted}, expected 1 or more; leave it out to use all prompts")
         self.video = video
-        rules = replace(MemoryRules.of(model.config), max_prompted=max_prompted, restart_at_prompts=restart_at_prompts)
-        self._follower = Follower(video, model, diameter=diameter, rules=rules, cleaning=cleaning)
+        default = "original" if model.config.object_diameter is None else "cells"
+        policy = find_policy(default if memory_policy is None else memory_policy)
+        rules = replace(
+            MemoryRules.of(model.config),
+            max_prompted=max_prompted,
+            restart_at_prompts=restart_at_prompts,
+            anchors=policy.anchors,
+            anchor_every=policy.anchor_every,
+        )
+        self._follower = Follower(video, model, diameter=diameter, rules=rules, policy=policy, cleaning=cleaning)
         self._objects: dict[int, TrackedObject] = {}
         self._edits = 0
 
@@ -315,9 +331,11 @@ class TrackingSession:
         for known in active:
             known.arrive(frame, step)
         prompted = {known.object_id for known in active if frame in known.followed.prompted}
-        seen = self._follower.step(frame, [o.followed for o in active if o.object_id not in prompted], step)
+        tracked = self._follower.track(frame, [o.followed for o in active if o.object_id not in prompted], step)
+        seen = {object_id: sighting.seen for object_id, sighting in tracked.items()}
         seen |= {o.object_id: o.show_prompted(frame) for o in active if o.object_id in prompted}
         won = resolve_overlaps(seen, self.video.shape_yx) if self.cleaning.separate else {}
+        doubtful = self._follower.remember(frame, tracked.values(), won)
         masks: list[FrameMask] = []
         absent: list[int] = []
         empty: list[int] = []
@@ -328,7 +346,7 @@ class TrackingSession:
                 masks.append(mask)
             else:
                 (absent if seen[known.object_id].score <= 0 else empty).append(known.object_id)
-        return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty))
+        return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty), doubtful)
 
     def _prepare(self, object_ids: Iterable[int]) -> None:
         """Answer and memorize all prompts of some objects, frame by frame, so that each frame is encoded once.

@@ -109,14 +109,14 @@ def test_errors_are_one_clear_line(files, movie, points, message):
 def test_what_was_done_before_an_error_is_written(files, monkeypatch):
     from napari_sam2.video import Video
 
-    real = Video.frame
+    real = Video.part
 
-    def breaks_at_two(self, t):
+    def breaks_at_two(self, t, *place):
         if t == 2:
             raise MovieError("frame 2 of movie.tif cannot be read")
-        return real(self, t)
+        return real(self, t, *place)
 
-    monkeypatch.setattr(Video, "frame", breaks_at_two)
+    monkeypatch.setattr(Video, "part", breaks_at_two)
     done = run("track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out")
     assert done.exit_code == 1
     assert "Error: frame 2 of movie.tif cannot be read" in done.output

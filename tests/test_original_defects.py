@@ -69,17 +69,17 @@ def counted(monkeypatch):
 
 def test_frames_are_read_when_they_are_needed_and_let_go_264_196_288_545_258_653_623(toy, monkeypatch):
     """There: all frames as float32, or float64 with the asynchronous loader, before anything starts."""
-    read, alive, peak, real = [], set(), [], Video.frame
+    read, alive, peak, real = [], set(), [], Video.part
 
-    def frame(video, t):
-        pixels = real(video, t)
+    def part(video, t, rows, columns):
+        pixels = real(video, t, rows, columns)
         read.append(t)
         alive.add(t)
         weakref.finalize(pixels, alive.discard, t)
         peak.append(len(alive))
         return pixels
 
-    monkeypatch.setattr(Video, "frame", frame)
+    monkeypatch.setattr(Video, "part", part)
     session = open_scene(toy)
     assert read == []
     session.set_prompts([click(0, 1, STILL), click(0, 2, FAST)])
@@ -300,7 +300,7 @@ def test_the_aspect_of_an_object_is_kept_in_its_window_570(toy):
     session = open_scene(toy)
     session.set_prompts([click(0, 1, STILL)])
     y0, x0, y1, x1 = session.segment(0, 1).box
-    assert abs((y1 - y0) - (x1 - x0)) <= 2
+    assert abs((y1 - y0) - (x1 - x0)) <= 12 // 4, "one pixel of the mask logits, of which a token has four"
 
 
 def test_a_mask_of_several_pieces_is_one_object_and_several_masks_are_several_147_327(session):

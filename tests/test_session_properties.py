@@ -40,7 +40,7 @@ class TracingToy(ToyModel):
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> "TracingToy":
         super().install(monkeypatch)
-        segment, rebuild, step = Follower.segment, Follower.rebuild, Follower.step
+        segment, rebuild, remember = Follower.segment, Follower.rebuild, Follower.remember
 
         def noting_the_prompts(follower, followed, frame, prompts, **kwargs):
             self.answers.append((followed.object_id, frame, prompts))
@@ -59,15 +59,19 @@ class TracingToy(ToyModel):
                 if mask.frame in recent:
                     recent[mask.frame] = marked(recent[mask.frame], torch.tensor([[float(number)]]))
 
-        def noting_the_origins(follower, frame, objects, direction):
-            seen = step(follower, frame, objects, direction)
-            for followed in objects:
-                self.masks[followed.object_id, frame] = self.origin_of(followed.bank.recent[frame])
-            return seen
+        def noting_the_origins(follower, frame, sightings, won):
+            doubtful = remember(follower, frame, sightings, won)
+            for followed in (sighting.followed for sighting in sightings):
+                if followed.object_id in doubtful:
+                    assert frame not in followed.bank.recent
+                    self.masks.pop((followed.object_id, frame), None)
+                else:
+                    self.masks[followed.object_id, frame] = self.origin_of(followed.bank.recent[frame])
+            return doubtful
 
         monkeypatch.setattr(Follower, "segment", noting_the_prompts)
         monkeypatch.setattr(Follower, "rebuild", from_tracked_masks)
-        monkeypatch.setattr(Follower, "step", noting_the_origins)
+        monkeypatch.setattr(Follower, "remember", noting_the_origins)
         return self
 
     def number_of(self, origin: Origin) -> int:

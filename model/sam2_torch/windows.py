@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sam2_torch.config import SAM2Config
 
-
 STRIDE = 16
 """Model pixels a token."""
 
@@ -129,7 +128,8 @@ def cut(frame: Tensor, windows: Sequence[Window]) -> Tensor:
     -------
     (N, C, *size)
     """
-    return torch.cat([_cut(frame, window) for window in windows])
+    images = [_cut(frame, window) for window in windows]
+    return images[0] if len(images) == 1 else torch.cat(images)
 
 
 def _cut(frame: Tensor, window: Window) -> Tensor:

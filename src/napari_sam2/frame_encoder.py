@@ -48,7 +48,7 @@ class FrameEncoder:
         """Encode what `encode` will be asked for, in as few passes as possible; kept until the next frame at least."""
         missing = [window for window in dict.fromkeys(windows) if self._cache.get(frame, window) is None]
         batches = list(self._batches(self._regions(missing)))
-        images = [torch.cat([self._image(frame, region) for region in regions]) for regions in batches]
+        images = [self._images(frame, regions) for regions in batches]
         self._expect(then)
         for regions, image in zip(batches, images, strict=True):
             features = encode_frame(self.model, image)
@@ -87,15 +87,16 @@ class FrameEncoder:
             for first in range(0, len(alike), at_once):
                 yield alike[first : first + at_once]
 
-    def _image(self, frame: int, region: Window) -> Tensor:
-        """The model's image of a region, (1, 3, *size)."""
-        if self.video.reads_parts:
+    def _images(self, frame: int, regions: Sequence[Window]) -> Tensor:
+        """The model's images of regions of one size, (N, 3, *size)."""
+        if not self.video.reads_parts:
+            return cut(self._pixels(frame), regions).expand(-1, 3, -1, -1)
+        images = []
+        for region in regions:
             rows, columns = region.inside(self.video.shape_yx)
             pixels = torch.from_numpy(self.video.part(frame, rows, columns)).to(self.model.device)
-            region = replace(region, y0=region.y0 - rows.start, x0=region.x0 - columns.start)
-        else:
-            pixels = self._pixels(frame)
-        return cut(pixels, [region]).expand(-1, 3, -1, -1)
+            images.append(cut(pixels, [replace(region, y0=region.y0 - rows.start, x0=region.x0 - columns.start)]))
+        return torch.cat(images).expand(-1, 3, -1, -1)
 
     def _expect(self, frame: int | None) -> None:
         if frame is None or self.video.reads_parts:

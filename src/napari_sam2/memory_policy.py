@@ -56,7 +56,7 @@ class MemoryPolicy:
 ORIGINAL = MemoryPolicy()
 """As SAM 2 does: every tracked frame is remembered."""
 
-CELLS = MemoryPolicy(min_score=0.0, competes=True)
+CELLS = MemoryPolicy(competes=True)
 """For many alike objects; which rules it has is what an ablation said, see docs/benchmarks.md."""
 
 POLICIES = {"original": ORIGINAL, "cells": CELLS}

@@ -3,8 +3,9 @@
 Nothing here knows of prompts as a user gives them in time, of masklets or of layers; the session does.
 """
 
+import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -41,6 +42,8 @@ LOST_LOGIT = -10.0
 """At most that is an object remembered on pixels that went to another one (`_apply_non_overlapping_constraints`)."""
 FORESIGHT = 1.0
 """How much of its last motion an object is expected to make again."""
+FAST = 0.5
+"""In diameters a frame: an object that moves less is expected to stay where it is, as its motion is mostly noise."""
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
 
@@ -239,7 +242,7 @@ class Follower:
 
     @torch.inference_mode()
     def remember(
-        self, frame: int, sightings: Iterable[Sighting], won: Mapping[int, NDArray[np.bool_]]
+        self, frame: int, sightings: Collection[Sighting], won: Mapping[int, NDArray[np.bool_]]
     ) -> tuple[int, ...]:
         """Make memories of what was seen on a frame, as far as the policy trusts it, and move the windows on.
 
@@ -326,7 +329,8 @@ class Follower:
             followed.window = self._window_on(followed, center_of(sighting.window), wide=True)
             return
         before = followed.place_seen or at
-        y, x = (now + FORESIGHT * (now - then) for now, then in zip(at, before, strict=True))
+        is_fast = math.dist(at, before) > FAST * (followed.diameter or math.inf)
+        y, x = (now + FORESIGHT * is_fast * (now - then) for now, then in zip(at, before, strict=True))
         self.look_at(followed, (y, x))
         followed.place_seen = at
         normal = followed.window
@@ -421,16 +425,17 @@ class Follower:
         followed.diameter_from = frame
 
     def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
-        """Segment at three scales; the diameter of the mask whose predicted IoU is best."""
+        """Segment at three scales what is under the first positive click; the diameter of the mask that is best."""
         windows = [self._around(center, d) for d in TRIED_DIAMETERS]
         features = self._encoder.encode(frame, windows)
-        tokens = [self._tokens(prompts, w) for w in windows]
+        where = replace(prompts, points=tuple(p for p in prompts.points if p.positive)[:1] or prompts.points)
+        tokens = [self._tokens(where, w) for w in windows]
         together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
         prediction = segment(self.model, features, together)
         best, found = -1.0, TRIED_DIAMETERS[1]
         for i, window in enumerate(windows):
             share = float((prediction.logits[i] > 0).float().mean())
-            quality = float(prediction.predicted_iou[i])
+            quality = float(prediction.predicted_iou[i] * prediction.object_score[i].sigmoid())
             if share > 0 and quality > best:
                 best, found = quality, 2 * window.height * (share / np.pi) ** 0.5
         return found

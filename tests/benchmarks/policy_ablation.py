@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import torch
+from windows_accuracy import DENSE
 
 from napari_sam2 import propagation
 from napari_sam2.evaluation.overlap import count_switches, measure_overlap, true_clicks
@@ -23,7 +24,6 @@ from napari_sam2.models import load_model
 from napari_sam2.synthetic import MovieSpec, render_movie
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
-from windows_accuracy import DENSE
 
 MORE = {
     "crossing": MovieSpec(
@@ -112,7 +112,7 @@ def main() -> None:
     made = [(m.frames, m.labels) for m in map(render_movie, (DENSE | MORE).values())]
     paths = sorted(given.data.glob("*/img.tif")) if given.data else []
     real = [(tifffile.imread(p)[:30], tifffile.imread(p.parent / "gt.tif")[:30]) for p in paths]
-    print("| rules | synthetic: IoU | followed | switches | real: IoU | followed | switches | for review | wrong of these |")
+    print("| rules | synthetic: IoU | followed | switches | real: IoU | followed | switches | for review | wrong |")
     print("|---" * 9 + "|")
     for name in given.rows:
         row, tallies = ROWS[name], (Tally(), Tally())
@@ -125,9 +125,7 @@ def main() -> None:
                 run(model, frames, truth, row, tally, given.max_objects)
         for method, original in kept.items():
             setattr(propagation.Follower, method, original)
-        cells = [
-            f"{np.mean(t.iou):.3f} | {np.mean(t.followed):.3f} | {t.switches}" if t.iou else "- | - | -" for t in tallies
-        ]
+        cells = [f"{np.mean(t.iou):.3f} | {np.mean(t.followed):.3f} | {t.switches}" for t in tallies if t.iou]
         doubtful = np.array(tallies[0].doubtful + tallies[1].doubtful, bool)
         wrong = np.array(tallies[0].wrong + tallies[1].wrong, bool)
         share = f"{wrong[doubtful].mean():.2f} ({wrong.mean():.2f})" if doubtful.any() else f"- ({wrong.mean():.2f})"

@@ -144,6 +144,14 @@ CELL = SAM2Config(
 )
 
 
+def windowed(config: SAM2Config) -> SAM2Config:
+    """A model for whole frames that is shown windows instead, so that many small objects cost little.
+
+    An object has a sixteenth of the side of the frame that the model was trained on, and is looked for in a quarter.
+    """
+    return replace(config, object_diameter=config.image_size / 16, window_tokens=config.image_size // 64)
+
+
 def version_2_0(config: SAM2Config) -> SAM2Config:
     """The SAM 2.0 model of the same size."""
     return replace(config, name=config.name.replace("sam2.1", "sam2"), version="2.0")

@@ -45,7 +45,12 @@ def cut_from(features: FrameFeatures, region: Window, window: Window) -> FrameFe
 
 
 def cover(
-    windows: Sequence[Window], shape_yx: tuple[int, int], *, context: int = CONTEXT, max_side: int = MAX_SIDE
+    windows: Sequence[Window],
+    shape_yx: tuple[int, int],
+    *,
+    context: int = CONTEXT,
+    max_side: int = MAX_SIDE,
+    side: int | None = None,
 ) -> list[Window]:
     """Regions that hold all windows, with `context` tokens around where the frame goes on, at little cost.
 
@@ -60,16 +65,32 @@ def cover(
         Of the frame.
     max_side
         In tokens; a region is larger only for a single window that is.
+    side
+        In tokens, of every region: for a trunk that knows where in its image it is, and how large that is. Windows that
+        fit into one region together share it.
     """
     p = scale_of(windows[0]) if windows else None
     if p is None:
         return list(dict.fromkeys(windows))
     limits = -(-shape_yx[0] // p), -(-shape_yx[1] // p)
     boxes = sorted({_box(window, p, context, limits) for window in windows})
+    spans = _cover(boxes, max_side if side is None else side, 0 if side is None else side * side)
+    if side is not None:
+        spans = [_grown(span, side, limits) for span in spans]
     return [
         Window(y0 * p, x0 * p, (y1 - y0) * p, (x1 - x0) * p, ((y1 - y0) * STRIDE, (x1 - x0) * STRIDE))
-        for y0, x0, y1, x1 in _cover(boxes, max_side)
+        for y0, x0, y1, x1 in spans
     ]
+
+
+def _grown(box: Box, side: int, limits: tuple[int, int]) -> Box:
+    """A box of the side given around one that is at most as large, within the frame if that is large enough."""
+    first = []
+    for start, stop, end in zip(box[:2], box[2:], limits, strict=True):
+        middle = start - (side - (stop - start)) // 2
+        inside = min(max(0, middle), max(0, -(-(end - side) // _PHASE) * _PHASE))
+        first.append(max(min(inside, start), stop - side) // _PHASE * _PHASE)
+    return first[0], first[1], first[0] + side, first[1] + side
 
 
 def _box(window: Window, p: int, context: int, limits: tuple[int, int]) -> Box:
@@ -85,7 +106,7 @@ def _side(first: int, last: int, context: int, end: int) -> tuple[int, int]:
     return first // _PHASE * _PHASE, -(-last // _PHASE) * _PHASE
 
 
-def _cover(boxes: list[Box], max_side: int) -> list[Box]:
+def _cover(boxes: list[Box], max_side: int, least: int) -> list[Box]:
     tops, lefts, bottoms, rights = zip(*boxes, strict=True)
     span = min(tops), min(lefts), max(bottoms), max(rights)
     if len(boxes) == 1:
@@ -93,9 +114,10 @@ def _cover(boxes: list[Box], max_side: int) -> list[Box]:
     height, width = span[2] - span[0], span[3] - span[1]
     ordered = sorted(boxes, key=lambda box: box[0 if height >= width else 1])
     middle = len(ordered) // 2
-    halves = _cover(ordered[:middle], max_side) + _cover(ordered[middle:], max_side)
-    return [span] if max(height, width) <= max_side and _cost([span]) <= _cost(halves) else halves
+    halves = _cover(ordered[:middle], max_side, least) + _cover(ordered[middle:], max_side, least)
+    is_better = _cost([span], least) <= _cost(halves, least)
+    return [span] if max(height, width) <= max_side and is_better else halves
 
 
-def _cost(boxes: list[Box]) -> int:
-    return sum(_PASS + (bottom - top) * (right - left) for top, left, bottom, right in boxes)
+def _cost(boxes: list[Box], least: int) -> int:
+    return sum(_PASS + max(least, (bottom - top) * (right - left)) for top, left, bottom, right in boxes)

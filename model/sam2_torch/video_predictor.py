@@ -22,6 +22,7 @@ from sam2_torch.prompt_encoder import NOT_A_POINT
 ABSENT_LOGIT = -1024.0
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 FEEDBACK_LIMIT = 32.0
+STRIDE = 16
 
 
 def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:
@@ -142,11 +143,12 @@ def decode(
     """All four masks for some points and a mask prompt (N, 1, 4h, 4w), on conditioned features (N, C, h, w)."""
     encoder, frame = model.sam_prompt_encoder, features.frame
     top, left = first_token(features.grid, frame)
+    xy = points.xy + STRIDE * points.xy.new_tensor([left, top])
     dense = encoder.no_mask(*features.grid) if mask_logits is None else encoder.dense(mask_logits)
     return model.sam_mask_decoder(  # type: ignore[no-any-return]
         image.float(),
         encoder.pe_layer.grid(features.grid, frame),
-        encoder.sparse(points.xy + 16 * points.xy.new_tensor([left, top]), points.labels, (16 * frame[0], 16 * frame[1])),
+        encoder.sparse(xy, points.labels, (STRIDE * frame[0], STRIDE * frame[1])),
         dense,
         (features.stride4.float(), features.stride8.float()),
     )

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_sam2.feature_cache import WHOLE_FRAMES, WINDOWS, FeatureCache
 from napari_sam2.video import Video
+from sam2_torch.config import HieraConfig
 from sam2_torch.mosaic import cover, scale_of
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures, stack_features
@@ -74,7 +75,9 @@ class FrameEncoder:
         by_scale: dict[int | None, list[Window]] = {}
         for window in windows:
             by_scale.setdefault(scale_of(window), []).append(window)
-        return [region for group in by_scale.values() for region in cover(group, self.video.shape_yx)]
+        config = self.model.config
+        side = config.image_size // STRIDE if isinstance(config.trunk, HieraConfig) else None
+        return [region for group in by_scale.values() for region in cover(group, self.video.shape_yx, side=side)]
 
     @staticmethod
     def _batches(regions: Iterable[Window]) -> Iterator[list[Window]]:

@@ -25,6 +25,7 @@ def load_model(
     device: str = "auto",
     precision: Precision = "float32",
     compiled: bool = False,
+    windows: bool = False,
     offline: bool | None = None,
     progress: "Callable[[Step], object] | None" = None,
 ) -> "SAM2":
@@ -42,6 +43,9 @@ def load_model(
         the faster of the two.
     compiled
         On CUDA, compile the network with `torch.compile`: the first frames take minutes, the others less time.
+    windows
+        Show a model that sees whole frames windows around the objects instead, as the bundled one is: many small objects
+        in large frames cost little then, but the masks are no longer those of the original.
     offline, progress
         As for `download_model`.
 
@@ -60,6 +64,7 @@ def load_model(
         import torch
 
         from sam2_torch.build import compile_for_cuda, load
+        from sam2_torch.config import windowed
     except OSError as error:
         raise NapariSam2Error(
             f"PyTorch cannot be loaded ({error}). On Windows this happens when Qt was loaded first: start napari with "
@@ -76,6 +81,8 @@ def load_model(
     model = load(path).to(chosen)
     if numbers != torch.float32:
         model.use_bfloat16()
+    if windows and model.config.object_diameter is None:
+        model.config = windowed(model.config)
     if compiled:
         compile_for_cuda(model)
     return model

@@ -368,7 +368,7 @@ class Follower:
 
     def _around(self, yx: tuple[float, float], diameter: float, *, wide: bool = False) -> Window:
         config = self.model.config
-        tokens = config.image_size // STRIDE if wide else config.window_tokens
+        tokens = min(config.image_size // STRIDE, 2 * config.window_tokens) if wide else config.window_tokens
         return around(*yx, diameter, config, shape_yx=self.video.shape_yx, tokens=tokens)
 
     def _common(self, diameter: float) -> float:

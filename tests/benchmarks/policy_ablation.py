@@ -19,7 +19,7 @@ from windows_accuracy import DENSE
 
 from napari_sam2 import propagation
 from napari_sam2.evaluation.overlap import count_switches, measure_overlap, true_clicks
-from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
+from napari_sam2.memory_policy import CELLS, ORIGINAL, MemoryPolicy
 from napari_sam2.models import load_model
 from napari_sam2.synthetic import MovieSpec, render_movie
 from napari_sam2.tracking_session import TrackingSession
@@ -44,31 +44,29 @@ MORE = {
     ),
 }  # fmt: skip
 
-ALONE = {"_wider": lambda self, sighting: None}
+NO_SECOND_LOOK = {"_wider": lambda self, sighting: None}
 
 
 @dataclass(frozen=True)
 class Row:
     policy: MemoryPolicy
-    foresight: float = 0.0
+    foresight: float = 1.0
+    fast: float = propagation.FAST
     patches: dict = field(default_factory=dict)
 
 
-BEST = MemoryPolicy(min_score=0.0)
 ROWS = {
-    "original": Row(ORIGINAL, patches=ALONE),
-    "original + wider when lost or cut": Row(ORIGINAL),
-    "original + foresight": Row(ORIGINAL, 1.0, ALONE),
-    "score > 0": Row(replace(ORIGINAL, min_score=0.0)),
-    "competition": Row(replace(ORIGINAL, competes=True)),
-    "score > 0, competition": Row(replace(ORIGINAL, min_score=0.0, competes=True)),
-    "predicted IoU > 0.5": Row(replace(BEST, min_iou=0.5)),
-    "predicted IoU > 0.7": Row(replace(BEST, min_iou=0.7)),
-    "jump < 1 diameter": Row(replace(BEST, max_jump=1.0)),
-    "area within 1.5": Row(replace(BEST, max_change=1.5)),
-    "area within 2": Row(replace(BEST, max_change=2.0)),
-    "2 anchors": Row(replace(BEST, anchors=2, anchor_every=6)),
-    "all": Row(replace(BEST, min_iou=0.5, competes=True, max_jump=1.0, max_change=2.0, anchors=2, anchor_every=6), 1.0),
+    "original, windows stay and are never widened": Row(ORIGINAL, foresight=0.0, patches=NO_SECOND_LOOK),
+    "original, a second look when lost or cut": Row(ORIGINAL, foresight=0.0),
+    "original, windows foresee all motion": Row(ORIGINAL, fast=0.0),
+    "original": Row(ORIGINAL),
+    "cells: competition": Row(CELLS),
+    "cells, score > 0": Row(replace(CELLS, min_score=0.0)),
+    "cells, predicted IoU > 0.5": Row(replace(CELLS, min_iou=0.5)),
+    "cells, jump < 1 diameter": Row(replace(CELLS, max_jump=1.0)),
+    "cells, area within 2": Row(replace(CELLS, max_change=2.0)),
+    "cells, 2 anchors": Row(replace(CELLS, anchors=2, anchor_every=6)),
+    "cells, jump, area, 2 anchors": Row(replace(CELLS, max_jump=1.0, max_change=2.0, anchors=2, anchor_every=6)),
 }
 
 
@@ -119,7 +117,7 @@ def main() -> None:
         kept = {method: getattr(propagation.Follower, method) for method in row.patches}
         for method, patch in row.patches.items():
             setattr(propagation.Follower, method, patch)
-        propagation.FORESIGHT = row.foresight
+        propagation.FORESIGHT, propagation.FAST = row.foresight, row.fast
         for tally, group in zip(tallies, (made, real), strict=True):
             for frames, truth in group:
                 run(model, frames, truth, row, tally, given.max_objects)

@@ -38,3 +38,52 @@ def test_one_that_is_larger_than_the_budget_is_kept_alone():
     assert cache.get(0, WINDOW) is None
     assert cache.get(1, WINDOW) is not None
     assert cache.get(1, Window(1, 0, 64, 64, (64, 64))) is None
+
+
+def region_of(tokens: int, *, top: int = 0, left: int = 0) -> tuple[Window, FrameFeatures]:
+    """A region of so many tokens a side, at 16 source pixels a token; its features tell their row."""
+    window = Window(16 * top, 16 * left, 16 * tokens, 16 * tokens, (16 * tokens, 16 * tokens))
+    levels = [
+        (torch.arange(k * tokens) + k * top).float()[None, None, :, None].expand(1, 1, -1, k * tokens)
+        for k in (1, 2, 4)
+    ]
+    return window, FrameFeatures(*levels)
+
+
+def test_a_window_is_cut_from_a_region_that_holds_it():
+    cache = FeatureCache()
+    cache.put(7, *region_of(20, top=4, left=2))
+    window = Window(16 * 9, 16 * 3, 64, 64, (64, 64))
+    found = cache.get(7, window)
+    assert found is not None and found.grid == (4, 4)
+    assert found.stride16[0, 0, :, 0].tolist() == [9, 10, 11, 12]
+    assert found.stride4[0, 0, [0, -1], 0].tolist() == [36, 51]
+    assert cache.get(8, window) is None, "another frame"
+    for beyond in (Window(16 * 3, 16 * 3, 64, 64, (64, 64)), Window(16 * 9, 16 * 20, 64, 64, (64, 64))):
+        assert cache.get(7, beyond) is None
+    assert cache.get(7, Window(16 * 9, 16 * 3, 128, 128, (64, 64))) is None, "another scale"
+
+
+def test_the_frame_used_last_is_kept_whatever_it_takes():
+    cache = FeatureCache(budget=1024)
+    cache.put(0, WINDOW, features(8))
+    windows = [Window(0, x, 64, 64, (64, 64)) for x in (0, 64, 128)]
+    for window in windows:
+        cache.put(1, window, features(8))
+    assert not cache.knows(0)
+    assert all(cache.get(1, window) is not None for window in windows)
+    assert cache.nbytes == 3 * 8 * 1024
+    cache.put(2, WINDOW, features(1))
+    assert not cache.knows(1) and cache.knows(2)
+    assert cache.nbytes == 1024
+
+
+def test_looking_at_a_frame_keeps_it_longer():
+    cache = FeatureCache(budget=2 * 1024)
+    for frame in (0, 1):
+        cache.put(frame, WINDOW, features(1))
+    cache.get(0, WINDOW)
+    cache.put(2, WINDOW, features(1))
+    assert [cache.knows(frame) for frame in (0, 1, 2)] == [True, False, True]
+    cache.clear()
+    assert cache.nbytes == 0 and not cache.knows(2)

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from napari_sam2 import video as video_module
 from napari_sam2.errors import MovieError, NapariSam2Error
 from napari_sam2.video import Video, rescale
 
@@ -432,3 +433,169 @@ def test_many_threads(tmp_path):
             for t, frame in frames:
                 np.testing.assert_array_equal(frame, expected.frame(t))
     video.close()
+
+
+# --- parts of large frames ---
+
+PART = slice(5, 17), slice(8, 30)
+
+
+@pytest.fixture
+def all_are_large(monkeypatch):
+    """Frames of 24 x 33 count as large."""
+    monkeypatch.setattr(video_module, "LARGE", 100)
+
+
+def gray_movie():
+    return movie_uint8(frames=3).astype(np.uint16) * 7
+
+
+def color_movie(channels):
+    return np.random.default_rng(1).integers(0, 255, (3, 24, 33, channels)).astype(np.uint8)
+
+
+MAKERS = {
+    "numpy": lambda data: data,
+    "dask": lambda data: da.from_array(data, chunks=(1, 10, 11, *data.shape[3:])),
+    "zarr": lambda data: zarr.array(data, chunks=(1, 10, 11, *data.shape[3:])),
+}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("data", [gray_movie(), color_movie(3), color_movie(4)], ids=["gray", "color", "with alpha"])
+@pytest.mark.parametrize("large", [100, 10_000])
+def test_a_part_is_that_of_the_frame(kind, data, large, monkeypatch):
+    monkeypatch.setattr(video_module, "LARGE", large)
+    video = Video(MAKERS[kind](data), contrast=(10, 1500))
+    assert video.reads_parts == (large == 100)
+    part, expected = video.part(1, *PART), video.frame(1)[PART]
+    assert part.dtype == np.float32 and part.flags.c_contiguous
+    assert part.shape == ((3 if data.ndim == 4 else 1), 12, 22)
+    for channel in range(3):
+        np.testing.assert_array_equal(part[channel % len(part)], expected[..., channel])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_the_whole_is_a_part_too(kind, all_are_large):
+    video = Video(MAKERS[kind](gray_movie()), contrast=(10, 1500))
+    np.testing.assert_array_equal(video.part(2, slice(None), slice(None))[0], video.frame(2)[..., 0])
+
+
+def test_axes_of_length_one_do_not_matter_to_a_part(all_are_large):
+    data = gray_movie()
+    video = Video(data[:, None, None], contrast=(10, 1500))
+    np.testing.assert_array_equal(video.part(1, *PART), Video(data, contrast=(10, 1500)).part(1, *PART))
+
+
+def test_only_the_chunks_of_a_dask_array_that_a_part_touches_are_read(all_are_large):
+    reads, data = [], gray_movie()
+
+    def load(block, block_info=None):
+        reads.append(tuple(first for first, _ in block_info[0]["array-location"]))
+        return block
+
+    stack = da.from_array(data, chunks=(1, 10, 11)).map_blocks(load, dtype=data.dtype, meta=np.zeros((0,) * 3, "u2"))
+    video = Video(stack, contrast=(10, 1500))
+    assert reads == []
+    part = video.part(1, slice(12, 19), slice(9, 13))
+    assert sorted(reads) == [(1, 10, 0), (1, 10, 11)]
+    np.testing.assert_array_equal(part[0], video.frame(1)[12:19, 9:13, 0])
+
+
+def test_only_the_chunks_of_a_zarr_array_that_a_part_touches_are_read(all_are_large):
+    reads = []
+
+    class Store(zarr.storage.MemoryStore):
+        async def get(self, key, *args, **kwargs):
+            reads.append(key)
+            return await super().get(key, *args, **kwargs)
+
+    data = gray_movie()
+    array = zarr.create_array(Store(), data=data, chunks=(1, 10, 11))
+    video = Video(array, contrast=(10, 1500))
+    reads.clear()
+    part = video.part(1, slice(12, 19), slice(9, 13))
+    assert sorted(key for key in reads if not key.endswith("json")) == ["c/1/1/0", "c/1/1/1"]
+    np.testing.assert_array_equal(part[0], Video(data, contrast=(10, 1500)).frame(1)[12:19, 9:13, 0])
+
+
+def test_what_takes_only_a_number_is_read_whole(all_are_large):
+    counting = CountingArray(gray_movie())
+    video = Video(counting, contrast=(10, 1500))
+    assert not video.reads_parts
+    np.testing.assert_array_equal(video.part(1, *PART)[0], video.frame(1)[PART][..., 0])
+    assert counting.reads == [1, 1]
+    assert Video(counting).contrast == Video(counting.data_).contrast, "all of it tells the contrast"
+
+
+def test_not_numbers_of_a_part_become_zero(all_are_large):
+    data = np.random.default_rng(0).random((2, 24, 33))
+    data[1, 6, 9], data[1, 7, 9] = np.nan, np.inf
+    part = Video(data, contrast=(0, 1)).part(1, *PART)[0]
+    assert part[1, 1] == part[2, 1] == 0
+    assert np.isfinite(part).all()
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_part_of_a_frame_that_is_not_there(kind, all_are_large):
+    with pytest.raises(MovieError, match="movie has no frame 3: it has the frames 0 to 2"):
+        Video(MAKERS[kind](gray_movie()), contrast=(10, 1500)).part(3, *PART)
+
+
+def test_a_part_that_cannot_be_read(all_are_large):
+    class Broken:
+        shape, dtype, chunks = (3, 24, 33), np.dtype(np.uint8), (1, 8, 8)
+
+        def __getitem__(self, key):
+            raise OSError("unplugged")
+
+    with pytest.raises(MovieError, match=r"frame 1 of movie cannot be read \(OSError: unplugged\)"):
+        Video(Broken(), contrast=(0, 1)).part(1, *PART)
+
+
+def uneven_frames(frames=2, side=900):
+    """Noise that is brighter to the right and at the bottom, with a few bright spots."""
+    draw, ramp = np.random.default_rng(0), np.linspace(0, 400, side)
+    data = 200 + draw.normal(0, 20, (frames, side, side)) + ramp + ramp[:, None] / 2
+    spots = draw.integers(5, side - 5, (frames, 400, 2))
+    for frame, places in zip(data, spots, strict=True):
+        for y, x in places:
+            frame[y - 4 : y + 4, x - 4 : x + 4] += 1500
+    return data.astype(np.uint16)
+
+
+def test_the_contrast_of_a_large_frame_comes_from_some_blocks(monkeypatch):
+    monkeypatch.setattr(video_module, "BLOCK", 64)
+    data = uneven_frames()
+    low, high = Video(data).contrast
+    reads = []
+
+    def load(block, block_info=None):
+        reads.append(block.size)
+        return block
+
+    stack = da.from_array(data, chunks=(1, 60, 60)).map_blocks(load, dtype=data.dtype, meta=np.zeros((0,) * 3, "u2"))
+    monkeypatch.setattr(video_module, "LARGE", 500 * 500)
+    for movie in (data, stack):
+        blocks_low, blocks_high = Video(movie).contrast
+        assert abs(blocks_low - low) < 0.05 * (high - low)
+        assert abs(blocks_high - high) < 0.05 * (high - low)
+    assert 0 < sum(reads) < 0.5 * data.size
+
+
+def test_blocks_reach_the_corners_of_a_frame(monkeypatch):
+    """A frame that is dark but for its corners."""
+    monkeypatch.setattr(video_module, "BLOCK", 16)
+    monkeypatch.setattr(video_module, "LARGE", 1000)
+    data = np.zeros((1, 300, 400), np.uint8)
+    data[0, 0, 0], data[0, -1, -1] = 100, 200
+    seen = Video(data)._sampled(0)
+    assert seen.shape == (64, 64)
+    assert seen[0, 0] == 100 and seen[-1, -1] == 200
+    assert Video(data).contrast[1] > 0
+
+
+def test_a_large_frame_may_be_narrower_than_a_block(all_are_large):
+    data = movie_uint8(frames=2, height=30, width=400)
+    low, high = Video(data).contrast
+    assert data.min() <= low < high <= data.max()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_sam2 import frame_encoder, propagation
+from napari_sam2 import frame_encoder, propagation, window_choice
 from sam2_torch.config import CELL
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction
 from sam2_torch.prompt_encoder import BOX_FIRST
@@ -42,6 +42,7 @@ class ToyModel:
         monkeypatch.setattr(frame_encoder, "encode_frame", self.encode_frame)
         for name in ("segment", "track", "memorize"):
             monkeypatch.setattr(propagation, name, getattr(self, name))
+        monkeypatch.setattr(window_choice, "segment", self.segment)
         return self
 
     def encode_frame(self, _, image):

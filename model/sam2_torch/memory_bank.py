@@ -102,9 +102,9 @@ def stack_selections(selections: Sequence[MemorySelection]) -> MemorySelection:
 class MemoryBank:
     """The memories of one object (or of a batch of objects that share their prompted frames).
 
-    Invariant: besides prompted frames and anchors it holds no memory features further than `num_memories - 2` frames and no
-    pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can read in
-    the direction of travel, and what `turn` can read; so its size does not depend on the length of the movie.
+    Invariant: besides prompted frames and anchors it holds no memory features further than `num_memories - 2` frames
+    and no pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can
+    read in the direction of travel, and what `turn` can read; so its size does not depend on the length of the movie.
 
     Attributes
     ----------

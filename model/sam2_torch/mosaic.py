@@ -6,13 +6,14 @@ each gets a region of its own; where they are dense, one region serves them all.
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from sam2_torch.outputs import FrameFeatures
 from sam2_torch.windows import STRIDE, Window
 
 CONTEXT = 2
 """Tokens that a region reaches beyond its windows; nearer to its border, features know of the border."""
-MAX_SIDE = 96
+MAX_SIDE = 128
 """Largest side of a region in tokens."""
 _PASS = 64
 """What a pass of its own costs, in tokens of area."""
@@ -24,7 +25,7 @@ Box = tuple[int, int, int, int]
 
 
 def scale_of(window: Window) -> int | None:
-    """Source pixels a token; None if they are not a whole number, the same in y and x, or the window is off the grid."""
+    """Source pixels a token; None if that is no whole number, not alike in y and x, or the window is off the grid."""
     p = window.height * STRIDE // window.size[0]
     lies = (window.height * STRIDE, window.width * STRIDE) == (p * window.size[0], p * window.size[1])
     return p if p and lies and window.y0 % p == 0 == window.x0 % p else None
@@ -54,8 +55,8 @@ def cover(
 ) -> list[Window]:
     """Regions that hold all windows, with `context` tokens around where the frame goes on, at little cost.
 
-    The windows are halved again and again along the longer side of what they span; on the way back, halves are put
-    together where one region costs no more than the two.
+    The windows are parted again and again along the longer side of what they span, at the widest gap or else in the
+    middle; on the way back, parts are put together where one region costs no more than the two.
 
     Parameters
     ----------
@@ -95,7 +96,9 @@ def _grown(box: Box, side: int, limits: tuple[int, int]) -> Box:
 
 def _box(window: Window, p: int, context: int, limits: tuple[int, int]) -> Box:
     corner, size = (window.y0, window.x0), (window.height, window.width)
-    sides = [_side(first // p, (first + n) // p, context, end) for first, n, end in zip(corner, size, limits, strict=True)]
+    sides = [
+        _side(first // p, (first + n) // p, context, end) for first, n, end in zip(corner, size, limits, strict=True)
+    ]
     (top, bottom), (left, right) = sides
     return top, left, bottom, right
 
@@ -112,11 +115,18 @@ def _cover(boxes: list[Box], max_side: int, least: int) -> list[Box]:
     if len(boxes) == 1:
         return [span]
     height, width = span[2] - span[0], span[3] - span[1]
-    ordered = sorted(boxes, key=lambda box: box[0 if height >= width else 1])
-    middle = len(ordered) // 2
-    halves = _cover(ordered[:middle], max_side, least) + _cover(ordered[middle:], max_side, least)
-    is_better = _cost([span], least) <= _cost(halves, least)
-    return [span] if max(height, width) <= max_side and is_better else halves
+    first, second = _parted(boxes, 0 if height >= width else 1)
+    parts = _cover(first, max_side, least) + _cover(second, max_side, least)
+    is_better = _cost([span], least) <= _cost(parts, least)
+    return [span] if max(height, width) <= max_side and is_better else parts
+
+
+def _parted(boxes: list[Box], axis: int) -> tuple[list[Box], list[Box]]:
+    ordered = sorted(boxes, key=lambda box: box[axis])
+    reached = list(accumulate((box[axis + 2] for box in ordered), max))
+    gaps = [after[axis] - end for end, after in zip(reached, ordered[1:], strict=False)]
+    at = 1 + gaps.index(max(gaps)) if max(gaps) > 0 else len(ordered) // 2
+    return ordered[:at], ordered[at:]
 
 
 def _cost(boxes: list[Box], least: int) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, track
     from napari_sam2.cleaning import Cleaning
+    from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_sam2.settings import EverythingSettings
@@ -22,6 +23,7 @@ __all__ = [
     "Cleaning",
     "EverythingSettings",
     "MaskPrompt",
+    "MemoryPolicy",
     "PointPrompt",
     "TrackingSession",
     "Video",
@@ -37,6 +39,7 @@ _HOMES = {
     "Cleaning": "napari_sam2.cleaning",
     "EverythingSettings": "napari_sam2.settings",
     "MaskPrompt": "napari_sam2.prompts",
+    "MemoryPolicy": "napari_sam2.memory_policy",
     "PointPrompt": "napari_sam2.prompts",
     "TrackingSession": "napari_sam2.tracking_session",
     "Video": "napari_sam2.video",

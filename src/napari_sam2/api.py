@@ -18,6 +18,7 @@ from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.io.tracks import write_tracks
 from napari_sam2.masklets import Masklet
+from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.models import load_model
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, nearest_frame
 from napari_sam2.settings import EverythingSettings
@@ -72,8 +73,10 @@ def open_session(
     contrast: tuple[float, float] | None = None,
     device: str = "auto",
     precision: Precision = "float32",
+    windows: bool = False,
     max_prompted: int | None = None,
     restart_at_prompts: bool = False,
+    memory_policy: str | MemoryPolicy | None = None,
     cleaning: Cleaning | None = None,
 ) -> TrackingSession:
     """Start a session on a movie.
@@ -88,9 +91,9 @@ def open_session(
         Typical diameter of an object in source pixels; estimated by default.
     contrast
         Intensities that become black and white; by default percentiles of sampled frames.
-    device, precision
+    device, precision, windows
         See `load_model`.
-    max_prompted, restart_at_prompts
+    max_prompted, restart_at_prompts, memory_policy
         What objects remember; see `TrackingSession`.
     cleaning
         How masks are tidied up; by default they are only kept apart. See `Cleaning`.
@@ -102,13 +105,14 @@ def open_session(
     """
     video = Video.open(movie, contrast=contrast)
     if isinstance(model, (str, os.PathLike)):
-        model = load_model(os.fspath(model), device=device, precision=precision)
+        model = load_model(os.fspath(model), device=device, precision=precision, windows=windows)
     return TrackingSession(
         video,
         model,
         diameter=diameter,
         max_prompted=max_prompted,
         restart_at_prompts=restart_at_prompts,
+        memory_policy=memory_policy,
         cleaning=cleaning,
     )
 

@@ -59,6 +59,13 @@ def track(
     diameter: Annotated[float | None, typer.Option(help="Typical diameter of a cell in pixels.")] = None,
     device: DeviceOption = "auto",
     precision: PrecisionOption = PrecisionName.float32,
+    windows: Annotated[
+        bool,
+        typer.Option("--windows", help="Show a model for whole frames windows: many small objects cost little."),
+    ] = False,
+    memory_policy: Annotated[
+        str | None, typer.Option(help="What is remembered: original or cells; by default what suits the model.")
+    ] = None,
     fill_holes: Annotated[int, typer.Option(help=help_of(Cleaning, "fill_holes"))] = 0,
     remove_pieces: Annotated[int, typer.Option(help=help_of(Cleaning, "remove_pieces"))] = 0,
     separate: Annotated[bool, typer.Option("--separate/--overlapping", help=help_of(Cleaning, "separate"))] = True,
@@ -69,7 +76,14 @@ def track(
 
         cleaning = Cleaning(fill_holes=fill_holes, remove_pieces=remove_pieces, separate=separate)
         session = api.open_session(
-            movie, model=model, diameter=diameter, device=device, precision=precision.value, cleaning=cleaning
+            movie,
+            model=model,
+            diameter=diameter,
+            device=device,
+            precision=precision.value,
+            windows=windows,
+            memory_policy=memory_policy,
+            cleaning=cleaning,
         )
         session.set_prompts(api.read_points(points))
         session.plan(direction.value, first=first, last=last)

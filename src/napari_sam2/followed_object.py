@@ -30,8 +30,6 @@ class FollowedObject:
         Where the object is looked for next.
     prompted
         By frame; kept until the prompts change.
-    place_seen
-        Centroid (y, x) on the frame before, if it was seen there.
     last
         Its mask on the last tracked frame that was remembered, if that was in this run.
     distrusted
@@ -44,7 +42,6 @@ class FollowedObject:
     diameter_from: int | None = None
     window: Window | None = None
     prompted: dict[int, PromptedFrame] = field(default_factory=dict)
-    place_seen: tuple[float, float] | None = None
     last: SeenMask | None = None
     distrusted: set[int] = field(default_factory=set)
 

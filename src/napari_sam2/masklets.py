@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.errors import NapariSam2Error
+from napari_sam2.shelf import Pile, Shelf
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,27 +108,85 @@ class FrameMask:
         return hash((self.frame, self.object_id, self.box, self.score, self.predicted_iou))
 
 
-@dataclass(frozen=True, slots=True)
-class _PackedMask:
-    """A FrameMask at a bit a pixel."""
+_UNKNOWN, _MASK, _ABSENT = 0, 1, 2
 
-    box: tuple[int, int, int, int]
-    bits: NDArray[np.uint8]
-    score: float
-    predicted_iou: float
+_ROW = np.dtype(
+    [
+        ("state", "u1"),
+        *((side, "i4") for side in ("y0", "x0", "y1", "x1")),
+        ("segment", "i4"),
+        ("start", "i4"),
+        ("score", "f8"),
+        ("predicted_iou", "f8"),
+    ]
+)
+
+# What follows the state in a row without a mask.
+_BLANK = (0,) * 8
+
+
+class _Rows:
+    """A row a frame over a range of frames, which grows at either end to hold whatever frame is asked for.
+
+    Attributes
+    ----------
+    low
+        The frame of the first row.
+    array
+        (N,) of `_ROW`. Only rows whose state is `_MASK` say more than the state.
+    """
+
+    def __init__(self) -> None:
+        self.low = 0
+        self.array = np.zeros(0, _ROW)
+
+    def find(self, frame: object) -> int | None:
+        """Which row a frame has; None if it has none."""
+        at = int(frame) - self.low if isinstance(frame, int | np.integer) else -1
+        return at if 0 <= at < len(self.array) else None
+
+    def reach(self, frame: int) -> int:
+        """Which row a frame has; it is made if need be."""
+        if self.find(frame) is None:
+            self._grow(int(frame))
+        return int(frame) - self.low
+
+    def frames(self, state: int) -> tuple[int, ...]:
+        """The frames in a state, sorted."""
+        return tuple((np.flatnonzero(self.array["state"] == state) + self.low).tolist())
+
+    def _grow(self, frame: int) -> None:
+        old, size = self.array, len(self.array)
+        # By half, so that it is seldom copied; below frame 0 there is nothing to expect.
+        spare = max(16, size // 2)
+        low, high = (self.low, self.low + size) if size else (frame, frame)
+        grown_low = min(frame, max(0, low - spare)) if frame < low else low
+        grown_high = max(frame + 1, high + spare) if frame >= high else high
+        self.array = np.zeros(grown_high - grown_low, _ROW)
+        self.array[low - grown_low :][:size] = old
+        self.low = grown_low
 
 
 class Masklet(Mapping[int, FrameMask]):
     """One object's masks through time: a mapping from frame to FrameMask, iterated in the order of the frames.
 
     Crops are kept packed and are unpacked anew each time one is asked for. A frame has a mask, or the object was looked
-    for and is absent, or nothing is known of it.
+    for and is absent, or nothing is known of it. It takes the bits of the crops, and 41
+    bytes for each frame from the first one to the last. One thread may read while another one writes.
+
+    Parameters
+    ----------
+    shelf
+        Takes the bits of the crops, when there are some; it may be shared with other masklets. By default a new one.
     """
 
-    def __init__(self, object_id: int) -> None:
+    def __init__(self, object_id: int, shelf: Shelf | None = None) -> None:
         self.object_id = object_id
-        self._packed: dict[int, _PackedMask] = {}
-        self._absent: set[int] = set()
+        self._rows = _Rows()
+        self._bits = Pile(Shelf() if shelf is None else shelf)
+        self._count = 0
+        # Reentrant, because whatever shows a warning of the shelf may read masks.
+        self._lock = RLock()
 
     def add(self, mask: FrameMask) -> None:
         """Keep a mask; it replaces the one its frame had.
@@ -138,53 +198,100 @@ class Masklet(Mapping[int, FrameMask]):
         """
         if mask.object_id != self.object_id:
             raise ValueError(f"mask of object {mask.object_id} given to the masklet of object {self.object_id}")
-        self._absent.discard(mask.frame)
-        self._packed[mask.frame] = _PackedMask(mask.box, np.packbits(mask.crop), mask.score, mask.predicted_iou)
+        bits = np.packbits(mask.crop)
+        with self._lock:
+            at = self._rows.reach(mask.frame)
+            segment, start = self._bits.append(bits)
+            self._write(at, (_MASK, *mask.box, segment, start, mask.score, mask.predicted_iou))
+            self._bits.seal()
+            self._save_from(segment)
 
     def remove(self, frame: int) -> None:
         """Forget what is known of a frame; nothing happens if that is nothing."""
-        self._packed.pop(frame, None)
-        self._absent.discard(frame)
+        with self._lock:
+            at = self._rows.find(frame)
+            if at is not None:
+                self._write(at, (_UNKNOWN, *_BLANK))
 
     def mark_absent(self, frame: int) -> None:
         """Keep that the object was looked for on a frame and is not there."""
-        self._packed.pop(frame, None)
-        self._absent.add(frame)
+        with self._lock:
+            self._write(self._rows.reach(frame), (_ABSENT, *_BLANK))
 
     @property
     def frames(self) -> tuple[int, ...]:
         """The frames that have a mask, sorted."""
-        return tuple(sorted(self._packed))
+        with self._lock:
+            return self._rows.frames(_MASK)
 
     @property
     def absent(self) -> tuple[int, ...]:
         """The frames on which the object was looked for and is absent, its object score being 0 or less, sorted."""
-        return tuple(sorted(self._absent))
+        with self._lock:
+            return self._rows.frames(_ABSENT)
 
     @property
     def nbytes(self) -> int:
-        """Memory that the packed crops take."""
-        return sum(packed.bits.nbytes for packed in self._packed.values())
+        """Bytes that the masks take, in memory or on disk: rows, and packed crops.
+
+        Crops that were replaced or removed count until all of their segment goes, or most of it is such.
+        """
+        with self._lock:
+            return self._rows.array.nbytes + self._bits.nbytes
 
     def __getitem__(self, frame: int) -> FrameMask:
-        packed = self._packed[frame]
-        y0, x0, y1, x1 = packed.box
-        height, width = y1 - y0, x1 - x0
-        crop = np.unpackbits(packed.bits, count=height * width).view(np.bool_).reshape(height, width)
-        return FrameMask(frame, self.object_id, packed.box, crop, packed.score, packed.predicted_iou)
+        with self._lock:
+            at = self._rows.find(frame)
+            row = (_UNKNOWN, *_BLANK) if at is None else self._rows.array[at].item()
+            state, y0, x0, y1, x1, segment, start, score, predicted_iou = row
+            if state != _MASK:
+                raise KeyError(frame)
+            height, width = y1 - y0, x1 - x0
+            bits = self._bits.read(segment, start, _packed_size(height, width))
+        crop = np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)
+        return FrameMask(int(frame), self.object_id, (y0, x0, y1, x1), crop, score, predicted_iou)
 
     def __contains__(self, frame: object) -> bool:
-        return frame in self._packed
+        with self._lock:
+            at = self._rows.find(frame)
+            return at is not None and bool(self._rows.array["state"][at] == _MASK)
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.frames)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return self._count
 
     def __repr__(self) -> str:
-        span = f"{min(self._packed)} to {max(self._packed)}" if self._packed else "none"
-        return f"Masklet(object_id={self.object_id}, {len(self)} masks, frames {span})"
+        frames = self.frames
+        span = f"{frames[0]} to {frames[-1]}" if frames else "none"
+        return f"Masklet(object_id={self.object_id}, {len(frames)} masks, frames {span})"
+
+    def _write(self, at: int, row: tuple[float, ...]) -> None:
+        """Replace a row, and let go of the mask that it had."""
+        before, y0, x0, y1, x1, segment, *_ = self._rows.array[at].item()
+        self._rows.array[at] = row
+        self._count += (row[0] == _MASK) - (before == _MASK)
+        if before == _MASK:
+            self._bits.release(segment, _packed_size(y1 - y0, x1 - x0))
+            self._save_from(segment)
+
+    def _save_from(self, segment: int) -> None:
+        """Lay the masks of a segment down anew if they are few, so that all of it may go."""
+        if not self._bits.is_waste(segment):
+            return
+        rows = self._rows.array
+        for at in np.flatnonzero((rows["segment"] == segment) & (rows["state"] == _MASK)):
+            _, y0, x0, y1, x1, _, start, *_ = rows[at].item()
+            size = _packed_size(y1 - y0, x1 - x0)
+            bits = self._bits.read(segment, start, size)
+            rows["segment"][at], rows["start"][at] = self._bits.append(bits)
+            self._bits.release(segment, size)
+
+
+def _packed_size(height: int, width: int) -> int:
+    """Bytes that a crop takes at a bit a pixel."""
+    return (height * width + 7) // 8
 
 
 def compose_labels(masks: Iterable[FrameMask], shape_yx: tuple[int, int]) -> NDArray[np.uint32]:

@@ -44,8 +44,8 @@ def load_model(
     compiled
         On CUDA, compile the network with `torch.compile`: the first frames take minutes, the others less time.
     windows
-        Show a model that sees whole frames windows around the objects instead, as the bundled one is: many small objects
-        in large frames cost little then, but the masks are no longer those of the original.
+        Show a model that sees whole frames windows around the objects instead, as the bundled one is shown: many small
+        objects in large frames cost little then, but the masks are no longer those of the original.
     offline, progress
         As for `download_model`.
 

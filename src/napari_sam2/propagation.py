@@ -3,7 +3,6 @@
 Nothing here knows of prompts as a user gives them in time, of masklets or of layers; the session does.
 """
 
-import math
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,25 +24,19 @@ from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.video import Video
+from napari_sam2.window_choice import WindowChoice, prompt_tokens
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import MaskInput, MaskPrediction, PointTokens, stack_predictions
-from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
+from sam2_torch.outputs import MaskInput, MaskPrediction, stack_predictions
 from sam2_torch.video_predictor import memorize, segment, track
-from sam2_torch.windows import STRIDE, Window, around, common_diameter, cut_mask, paste, whole_frame
+from sam2_torch.windows import Window, cut_mask, paste
 
 OBJECTS_PER_BATCH = 32
-TRIED_DIAMETERS = (16.0, 32.0, 64.0)
-DIAMETER_LIMITS = (6.0, 400.0)
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
 
 LOST_LOGIT = -10.0
 """At most that is an object remembered on pixels that went to another one (`_apply_non_overlapping_constraints`)."""
-FORESIGHT = 1.0
-"""How much of its last motion an object is expected to make again."""
-FAST = 0.5
-"""In diameters a frame: an object that moves less is expected to stay where it is, as its motion is mostly noise."""
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
 
@@ -84,6 +77,7 @@ class Follower:
         self.policy = policy
         self.cleaning = cleaning or Cleaning()
         self._encoder = FrameEncoder(video, model)
+        self.windows = WindowChoice(video, model, self._encoder, diameter=diameter)
         self._objects_per_batch = OBJECTS_PER_BATCH
 
     def new_object(self, object_id: int) -> FollowedObject:
@@ -115,8 +109,8 @@ class Follower:
         """
         before = followed.prompted.pop(frame, None) if not refines else followed.prompted.get(frame)
         window = before.window if refines and before is not None else None
-        if window is None or not self._holds(window, prompts):
-            before, window = None, self._prompt_window(followed, frame, prompts, near)
+        if window is None or not self.windows.holds(window, prompts):
+            before, window = None, self.windows.for_prompts(followed, frame, prompts, near)
         previous = None if before is None else before.prediction
         answer = partial(self._answer, followed, frame, prompts, window, previous, memory_direction)
         prediction = self._on_a_sound_device(answer)
@@ -146,7 +140,7 @@ class Follower:
             memories = memories.to(device)
             previous = track(self.model, features, memories) if previous is None else previous
         logits = None if previous is None else previous.logits.to(device)
-        tokens = self._tokens(prompts, window)
+        tokens = prompt_tokens(prompts, window, device)
         return self._checked(segment(self.model, features, tokens, memories=memories, previous_logits=logits))
 
     def show_prompted(self, followed: FollowedObject, frame: int, prompts: ObjectPrompts) -> SeenMask:
@@ -163,9 +157,9 @@ class Follower:
     def accept(self, followed: FollowedObject, mask: FrameMask) -> None:
         """Take a mask found elsewhere for what the prompts on its frame gave."""
         if self.diameter is None:
-            followed.diameter = self._common(2 * (mask.area / np.pi) ** 0.5)
+            followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
             followed.diameter_from = mask.frame
-        window = self._window_on(followed, mask.centroid)
+        window = self.windows.on(followed, mask.centroid)
         prediction = self._on_a_sound_device(partial(self._given, mask, window)).without_candidates()
         score, iou = prediction.object_score, prediction.predicted_iou
         prediction = replace(
@@ -197,7 +191,7 @@ class Follower:
     def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask], *, frame: int, direction: int) -> None:
         """Memorize stored masks in place of the memories that `frame` would read and the bank has forgotten."""
         for mask in masks:
-            window = self._window_on(followed, mask.centroid)
+            window = self.windows.on(followed, mask.centroid)
             prediction = self._given(mask, window)
             features = self._encoder.encode(mask.frame, [window])
             memory = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
@@ -212,7 +206,7 @@ class Follower:
 
         An object that is lost, or whose mask is cut by the edge of its window, is looked for once more in a wider one.
         """
-        sightings = self._track_in(frame, [(o, o.window or self._whole_frame()) for o in objects], direction)
+        sightings = self._track_in(frame, [(o, o.window or self.windows.whole_frame()) for o in objects], direction)
         wider = [(s.followed, window) for s in sightings.values() if (window := self._wider(s)) is not None]
         return sightings | (self._track_in(frame, wider, direction) if wider else {})
 
@@ -316,26 +310,21 @@ class Follower:
 
     def _wider(self, sighting: Sighting) -> Window | None:
         """The window for a second look, if one is called for."""
-        window = self._window_on(sighting.followed, center_of(sighting.window), wide=True)
+        window = self.windows.on(sighting.followed, center_of(sighting.window), wide=True)
         if window == sighting.window or self.model.config.object_diameter is None:
             return None
         return window if sighting.seen.is_lost or _is_cut(sighting, self.video.shape_yx) else None
 
     def _move_on(self, sighting: Sighting) -> None:
-        """Look for the object next where it goes if it moves on as it did."""
+        """Look for the object next where it was seen; in a wider window if it is lost, or large."""
         followed, seen, at = sighting.followed, sighting.seen, sighting.seen.centroid
         if at is None or seen.is_lost:
-            followed.place_seen = None
-            followed.window = self._window_on(followed, center_of(sighting.window), wide=True)
+            followed.window = self.windows.on(followed, center_of(sighting.window), wide=True)
             return
-        before = followed.place_seen or at
-        is_fast = math.dist(at, before) > FAST * (followed.diameter or math.inf)
-        y, x = (now + FORESIGHT * is_fast * (now - then) for now, then in zip(at, before, strict=True))
-        self.look_at(followed, (y, x))
-        followed.place_seen = at
+        self.look_at(followed, at)
         normal = followed.window
         if normal is not None and max(seen.logits.shape) > ROOM * max(normal.height, normal.width):
-            followed.window = self._window_on(followed, at, wide=True)
+            followed.window = self.windows.on(followed, at, wide=True)
 
     def _checked(self, prediction: MaskPrediction) -> MaskPrediction:
         if not prediction.is_finite:
@@ -358,102 +347,8 @@ class Follower:
         return work()
 
     def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
-        """Look for the object around (y, x) next; how it moved does not count."""
-        followed.window, followed.place_seen = self._window_on(followed, yx), None
-
-    def _window_on(self, followed: FollowedObject, yx: tuple[float, float], *, wide: bool = False) -> Window:
-        if self.model.config.object_diameter is None or followed.diameter is None:
-            return self._whole_frame()
-        return self._around(yx, followed.diameter, wide=wide)
-
-    def _around(self, yx: tuple[float, float], diameter: float, *, wide: bool = False) -> Window:
-        config = self.model.config
-        tokens = min(config.image_size // STRIDE, 2 * config.window_tokens) if wide else config.window_tokens
-        return around(*yx, diameter, config, shape_yx=self.video.shape_yx, tokens=tokens)
-
-    def _common(self, diameter: float) -> float:
-        """A diameter that objects of about the same size have in common, so that a frame is encoded at few scales."""
-        return common_diameter(float(np.clip(diameter, *DIAMETER_LIMITS)), self.model.config)
-
-    def _holds(self, window: Window, prompts: ObjectPrompts) -> bool:
-        """Whether the window is all there is, or points and the middle of a box are in its middle half."""
-        if self.model.config.object_diameter is None:
-            return True
-        y, x = center_of(window)
-        places = [(p.y, p.x) for p in prompts.points]
-        if prompts.box is not None:
-            places.append(prompts.box.center)
-        near = all(abs(py - y) <= window.height / 4 and abs(px - x) <= window.width / 4 for py, px in places)
-        return near and prompts.mask is None
-
-    def _whole_frame(self) -> Window:
-        return whole_frame(self.video.shape_yx, self.model.config)
-
-    def _prompt_window(
-        self, followed: FollowedObject, frame: int, prompts: ObjectPrompts, near: tuple[float, float] | None
-    ) -> Window:
-        """Where and at what scale to look: centred on the prompts, or on the mask near by that they correct."""
-        if self.model.config.object_diameter is None:
-            return self._whole_frame()
-        center, told = _extent(prompts)
-        if self.diameter is None:
-            self._measure(followed, frame, prompts, center, told)
-        if near is not None and self._holds(window := self._window_on(followed, near), prompts):
-            return window
-        return self._window_on(followed, center)
-
-    def _measure(
-        self,
-        followed: FollowedObject,
-        frame: int,
-        prompts: ObjectPrompts,
-        center: tuple[float, float],
-        told: float | None,
-    ) -> None:
-        """Find the object's diameter: told by a box or mask, else tried out on the click, once.
-
-        Prompts that replace those it came from, and a box or mask of quite another size, tell it anew.
-        """
-        known = followed.diameter
-        if told is not None and (known is None or not 1 / 1.5 < told / known < 1.5):
-            known = told
-        elif known is None or followed.diameter_from == frame:
-            known = self._try_diameters(frame, prompts, center)
-        else:
-            return
-        followed.diameter = self._common(known)
-        followed.diameter_from = frame
-
-    def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
-        """Segment at three scales what is under the first positive click; the diameter of the mask that is best."""
-        windows = [self._around(center, d) for d in TRIED_DIAMETERS]
-        features = self._encoder.encode(frame, windows)
-        where = replace(prompts, points=tuple(p for p in prompts.points if p.positive)[:1] or prompts.points)
-        tokens = [self._tokens(where, w) for w in windows]
-        together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
-        prediction = segment(self.model, features, together)
-        best, found = -1.0, TRIED_DIAMETERS[1]
-        for i, window in enumerate(windows):
-            share = float((prediction.logits[i] > 0).float().mean())
-            quality = float(prediction.predicted_iou[i] * prediction.object_score[i].sigmoid())
-            if share > 0 and quality > best:
-                best, found = quality, 2 * window.height * (share / np.pi) ** 0.5
-        return found
-
-    def _tokens(self, prompts: ObjectPrompts, window: Window) -> PointTokens:
-        xy: list[tuple[float, float]] = []
-        labels: list[int] = []
-        if prompts.box is not None:
-            box = prompts.box
-            xy += [window.to_model(box.y0, box.x0), window.to_model(box.y1, box.x1)]
-            labels += [BOX_FIRST, BOX_LAST]
-        for point in prompts.points:
-            xy.append(window.to_model(point.y, point.x))
-            labels.append(POSITIVE if point.positive else NEGATIVE)
-        device = self.model.device
-        return PointTokens(
-            torch.tensor([xy], dtype=torch.float32, device=device), torch.tensor([labels], device=device)
-        )
+        """Look for the object around (y, x) next."""
+        followed.window = self.windows.on(followed, yx)
 
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
         logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
@@ -468,15 +363,3 @@ def _is_cut(sighting: Sighting, shape_yx: tuple[int, int]) -> bool:
     return any(
         (first > 0 and at.start <= first) or (first + n < end and at.stop >= first + n) for at, first, n, end in spans
     )
-
-
-def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
-    """Centre (y, x) of an object by its prompts, and its diameter where they tell it."""
-    if prompts.mask is not None:
-        ys, xs = np.nonzero(prompts.mask.mask)
-        return (float(ys.mean()), float(xs.mean())), 2 * (len(ys) / np.pi) ** 0.5
-    if prompts.box is not None:
-        box = prompts.box
-        return box.center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
-    points = [p for p in prompts.points if p.positive] or list(prompts.points)
-    return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None

@@ -11,6 +11,7 @@ from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.propagation import Follower
+from napari_sam2.shelf import Shelf
 from napari_sam2.trail import Trail
 
 
@@ -50,10 +51,10 @@ class TrackedObject:
         The state that the network is given.
     """
 
-    def __init__(self, object_id: int, follower: Follower) -> None:
+    def __init__(self, object_id: int, follower: Follower, shelf: Shelf) -> None:
         self.object_id = object_id
         self.prompts: dict[int, ObjectPrompts] = {}
-        self.masklet = Masklet(object_id)
+        self.masklet = Masklet(object_id, shelf)
         self.followed = follower.new_object(object_id)
         self._follower = follower
         self._trail = Trail(follower.video.num_frames)

@@ -18,6 +18,7 @@ from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
 from napari_sam2.propagation import Follower
 from napari_sam2.settings import EverythingSettings
+from napari_sam2.shelf import Shelf
 from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video
@@ -114,6 +115,7 @@ class TrackingSession:
             anchor_every=policy.anchor_every,
         )
         self._follower = Follower(video, model, diameter=diameter, rules=rules, policy=policy, cleaning=cleaning)
+        self._shelf = Shelf()
         self._objects: dict[int, TrackedObject] = {}
         self._edits = 0
 
@@ -173,7 +175,7 @@ class TrackingSession:
                 by_object[object_id][frame] = group
         for object_id, groups in by_object.items():
             if object_id not in self._objects:
-                self._objects[object_id] = TrackedObject(object_id, self._follower)
+                self._objects[object_id] = TrackedObject(object_id, self._follower, self._shelf)
             known = self._objects[object_id]
             known.set_prompts(groups)
             if not groups and not known.masklet:
@@ -205,6 +207,14 @@ class TrackingSession:
         self._edits += 1
         with _explained(frame):
             return known.segment(frame)
+
+    def diameter_of(self, object_id: int) -> float | None:
+        """At which typical diameter, in source pixels, an object is looked at; None if not known, or of no account.
+
+        It is the `diameter` given, or was told by the object's prompts; objects of about one size have it in common.
+        """
+        known = self._objects.get(object_id)
+        return None if known is None else known.followed.diameter
 
     def everything(
         self, frame: int, *, settings: EverythingSettings | None = None

@@ -5,9 +5,9 @@
     python tests/benchmarks/many_objects.py --figure FILE.svg --read FIGURES.json
 
 A synthetic movie of nuclei is laid side by side until the frame is full. Each row is a fresh process: one click an
-object, forward, the diameter given; seconds are medians over frames on which memories are full. `sam2.1-tiny` is SAM 2.1
-tiny with filled weights, shown windows. `--theirs` times transformers' SAM 2.1 tiny on 1024 x 1024 frames with so many
-objects, and draws a line through these for more: an object costs it as much as the one before.
+object, forward, the diameter given; seconds are medians over frames on which memories are full. `sam2.1-tiny` is SAM
+2.1 tiny with filled weights, shown windows. `--theirs` times transformers' SAM 2.1 tiny on 1024 x 1024 frames with so
+many objects, and draws a line through these for more: an object costs it as much as the one before.
 """
 
 import argparse
@@ -155,7 +155,8 @@ def theirs(objects: int, frames: int, threads: int) -> dict[str, Any]:
     for _ in contestant.frames():
         seconds.append(time.perf_counter() - started)
         started = time.perf_counter()
-    return {"model": "transformers", "objects": objects, "size": 1024, "seconds": median(seconds[min(FULL, frames - 1) :])}
+    full = seconds[min(FULL, frames - 1) :]
+    return {"model": "transformers", "objects": objects, "size": 1024, "seconds": median(full)}
 
 
 def _resident(name: str) -> float:
@@ -222,7 +223,8 @@ def main() -> None:
         print(json.dumps(one(*ours) if given.one == "ours" else theirs(n, given.frames, given.threads)))
         return
     found = json.loads(given.out.read_text()) if given.out and given.out.is_file() else []
-    wanted = [("ours", n, size) for size in given.sizes for n in given.objects] + [("theirs", n, 1024) for n in given.theirs]
+    wanted = [("ours", n, size) for size in given.sizes for n in given.objects]
+    wanted += [("theirs", n, 1024) for n in given.theirs]
     print("| model | frame | objects | s a frame | MB above the model | of which, s |\n|---|---|---|---|---|---|")
     for side, objects, size in wanted:
         command = [sys.executable, __file__, "--one", side, "--objects", str(objects), "--sizes", str(size)]
@@ -236,8 +238,8 @@ def main() -> None:
             given.out.write_text(json.dumps(found, indent=1))
     for f in [f for f in found if f["model"] == "transformers"][:1] and [f for f in found if f["size"] == 1024]:
         if f["model"] != "transformers":
-            times = extrapolated(found, f["objects"]) / f["seconds"]
-            print(f"{f['objects']} objects, {f['model']} {f['precision']}: transformers takes {times:.0f} times as long")
+            times, who = extrapolated(found, f["objects"]) / f["seconds"], f"{f['model']} {f['precision']}"
+            print(f"{f['objects']} objects, {who}: transformers takes {times:.0f} times as long")
 
 
 if __name__ == "__main__":

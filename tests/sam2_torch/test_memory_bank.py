@@ -183,3 +183,76 @@ def test_the_first_step_away_from_a_prompt(direction):
     selection = bank_with(prompted=[10]).select(10 + direction, direction)
     assert frames_of(selection.features) == [10]
     assert selection.distances.tolist() == [[1]]
+
+
+def test_anchors_are_far_apart_and_the_latest():
+    bank = bank_with(prompted=[0], anchors=2, anchor_every=10)
+    kept = []
+    for t in range(1, 50):
+        bank.add(t, memory(t), prompted=False)
+        kept.append(list(bank.anchors))
+    assert kept[-1] == [30, 40]
+    assert [20, 30] in kept and [10, 20] in kept
+    assert all(len(anchors) <= 2 for anchors in kept)
+
+
+def test_the_original_has_no_anchors():
+    bank = bank_with(prompted=[0], recent=range(1, 50))
+    assert bank.anchors == {}
+
+
+def test_an_anchor_is_looked_at_like_a_prompted_frame_once_it_is_recent_no_more():
+    bank = bank_with(prompted=[0], recent=range(1, 17), anchors=3, anchor_every=5)
+    assert list(bank.anchors) == [5, 10]
+    selection = bank.select(17)
+    assert frames_of(selection.features) == [0, 5, 10, 11, 12, 13, 14, 15, 16]
+    assert selection.steps.tolist() == [[0, 0, 0, 1, 2, 3, 4, 5, 6]]
+    assert frames_of(selection.pointers) == [0, *range(16, 1, -1)], "no pointer of its own"
+    bank.restore(10, memory(10))
+    near = bank.select(12)
+    assert frames_of(near.features) == [0, 5, 10, 11]
+    assert near.steps.tolist() == [[0, 0, 5, 6]], "a recent one has its own place"
+
+
+def test_no_frame_is_looked_at_twice_with_anchors():
+    bank = bank_with(prompted=[0], anchors=4, anchor_every=1)
+    for t in range(1, 60):
+        frames = frames_of(bank.select(t).features)
+        assert len(frames) == len(set(frames))
+        bank.add(t, memory(t), prompted=False)
+    assert len(bank.anchors) == 4
+
+
+def test_a_prompted_frame_keeps_anchors_away():
+    bank = bank_with(prompted=[0, 12], recent=[*range(1, 12), *range(13, 40)], anchors=9, anchor_every=10)
+    assert list(bank.anchors) == [22, 32]
+
+
+def test_anchors_are_forgotten_with_their_frames():
+    bank = bank_with(prompted=[0], recent=range(1, 40), anchors=3, anchor_every=10)
+    assert list(bank.anchors) == [10, 20, 30]
+    bank.forget(20)
+    assert list(bank.anchors) == [10, 30]
+    bank.clear_recent()
+    assert bank.anchors == bank.recent == {}
+    assert sorted(bank.prompted) == [0]
+
+
+def test_a_skipped_frame_leaves_the_others():
+    bank = bank_with(prompted=[0], recent=[1, 2, 3])
+    bank.skip(4)
+    assert frames_of(bank.select(5).features) == [0, 1, 2, 3]
+    assert bank.select(5).steps.tolist() == [[0, 3, 4, 5]], "each at its own distance"
+    bank.skip(3)
+    assert frames_of(bank.select(5).features) == [0, 1, 2], "and is forgotten if it was known"
+
+
+def test_what_is_too_long_ago_is_forgotten_though_frames_are_skipped():
+    bank = bank_with(prompted=[0], recent=[1, 2])
+    for t in range(3, 8):
+        bank.skip(t)
+    assert [m.features is None for m in bank.recent.values()] == [True, False]
+    for t in range(8, 20):
+        bank.skip(t)
+    assert bank.recent == {}
+    assert frames_of(bank.select(20).features) == [0]

@@ -23,6 +23,7 @@ class FakeResult:
     masks: tuple[FrameMask, ...]
     absent: tuple[int, ...]
     empty: tuple[int, ...]
+    doubtful: tuple[int, ...] = ()
 
 
 @dataclass
@@ -125,6 +126,9 @@ class FakeSession:
                 masks.append(self._keep(frame, object_id, mask))
             absent, empty = (tuple(i for i, t in where if t == frame) for where in (self.absent, self.empty))
             yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), absent, empty)
+
+    def diameter_of(self, object_id: int) -> float | None:
+        return 2.0 * self.radius
 
     def labels(self, frame: int) -> np.ndarray:
         masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]

@@ -33,6 +33,8 @@ class FrameResultLike(Protocol):
     def absent(self) -> Sequence[int]: ...  # noqa: D102
     @property
     def empty(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def doubtful(self) -> Sequence[int]: ...  # noqa: D102
 
 
 class SessionLike(Protocol):
@@ -45,6 +47,7 @@ class SessionLike(Protocol):
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
+    def diameter_of(self, object_id: int) -> float | None: ...  # noqa: D102
     def everything(  # noqa: D102
         self, frame: int, *, settings: EverythingSettings | None = None
     ) -> "Generator[Progress, None, Everything]": ...
@@ -103,6 +106,10 @@ class FrameAnswer:
         Why the click got no mask.
     absent
         IDs of the objects that a propagation looked for and did not find.
+    doubtful
+        IDs of the objects whose masks a propagation does not trust.
+    diameter
+        For the answer to a click: at which typical diameter, in pixels, its object is looked at.
     """
 
     frame: int
@@ -112,6 +119,8 @@ class FrameAnswer:
     ticket: int = 0
     problem: str = ""
     absent: tuple[int, ...] = ()
+    doubtful: tuple[int, ...] = ()
+    diameter: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,14 +155,28 @@ def answer_clicks(
             else:
                 if mask is None:
                     problem = f"No mask found for object {object_id} on frame {frame}: move the click, or add one."
-        yield FrameAnswer(frame, session.labels(frame), frozenset([object_id]), key, ticket, problem)
+        yield FrameAnswer(
+            frame,
+            session.labels(frame),
+            frozenset([object_id]),
+            key,
+            ticket,
+            problem,
+            diameter=session.diameter_of(object_id),
+        )
 
 
 def track_frames(session: SessionLike, request: PropagationRequest) -> Iterator[FrameAnswer]:
     """Yield all masks of each frame as the session finds them."""
     for result in session.propagate(request.direction, first=request.first, last=request.last):
         replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent, *result.empty])
-        yield FrameAnswer(result.frame, session.labels(result.frame), replaced, absent=tuple(result.absent))
+        yield FrameAnswer(
+            result.frame,
+            session.labels(result.frame),
+            replaced,
+            absent=tuple(result.absent),
+            doubtful=tuple(result.doubtful),
+        )
 
 
 def search_frame(session: SessionLike, prompts: Sequence[Prompt], request: SearchRequest) -> Iterator[SearchAnswer]:

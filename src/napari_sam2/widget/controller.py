@@ -61,6 +61,8 @@ class Controller:
     progress: ClassVar[Signal] = Signal(int, int)
     frame_written: ClassVar[Signal] = Signal(int)
     objects_changed: ClassVar[Signal] = Signal()
+    measured: ClassVar[Signal] = Signal(object)
+    """At which diameter, in pixels, the object clicked is looked at; None if that plays no part."""
     found: ClassVar[Signal] = Signal(object)
     """The IDs of the objects that a search has found."""
 
@@ -318,14 +320,17 @@ class Controller:
             return
         self._done += 1
         self._write(answer, copy=state == "splitting")
+        if answer.key is not None:
+            self.measured.emit(answer.diameter)
         if answer.problem:
             self.note.emit(answer.problem)
         if total:
             pace = (time.monotonic() - self._started) / self._done
             self.progress.emit(self._done, total)
             if self.state != "stopping":
-                gone = f"; absent: {', '.join(map(str, answer.absent))}" if answer.absent else ""
-                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame{gone}")
+                named = ("absent", answer.absent), ("doubtful", answer.doubtful)
+                news = "".join(f"; {what}: {', '.join(map(str, ids))}" for what, ids in named if ids)
+                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame{news}")
 
     def _on_search(self, answer: SearchAnswer) -> None:
         self.progress.emit(answer.done, answer.total)

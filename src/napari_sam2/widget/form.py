@@ -53,7 +53,7 @@ class TrackerForm(QWidget):
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
         self.diameter.setSuffix(" px")
-        self.diameter.setSpecialValueText("automatic")
+        self.show_measured(None)
         self.diameter.setToolTip("Typical diameter of a cell in pixels; 0 lets the plugin find it out")
 
         self.fast = QCheckBox("Faster, nearly the same masks")
@@ -187,6 +187,10 @@ class TrackerForm(QWidget):
         """Show how far a run has come."""
         self.progress.setMaximum(max(total, 1))
         self.progress.setValue(done)
+
+    def show_measured(self, diameter: float | None) -> None:
+        """Show at which diameter (pixels) objects are looked at if none is given."""
+        self.diameter.setSpecialValueText("automatic" if diameter is None else f"automatic, {diameter:.0f} px")
 
     def show_state(self, state: str, *, has_session: bool) -> None:
         """Enable what makes sense now."""

@@ -252,6 +252,7 @@ class TrackerWidget(QWidget):
             (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self._on_frame_written),
+            (controller.measured, self.form.show_measured),
             (controller.found, self.form.select_objects),
         ]
 

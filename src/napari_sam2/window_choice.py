@@ -1,0 +1,136 @@
+"""Where an object is looked for, and at what scale."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from napari_sam2.followed_object import FollowedObject, center_of
+from napari_sam2.frame_encoder import FrameEncoder
+from napari_sam2.prompts import ObjectPrompts
+from napari_sam2.video import Video
+from sam2_torch.network import SAM2
+from sam2_torch.outputs import PointTokens
+from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
+from sam2_torch.video_predictor import segment
+from sam2_torch.windows import STRIDE, Window, around, common_diameter, whole_frame
+
+TRIED_DIAMETERS = (16.0, 32.0, 64.0)
+DIAMETER_LIMITS = (6.0, 400.0)
+
+
+class WindowChoice:
+    """Chooses windows for one model on one movie: the whole frame, or a window at a scale that suits the object."""
+
+    def __init__(self, video: Video, model: SAM2, encoder: FrameEncoder, *, diameter: float | None) -> None:
+        self.video = video
+        self.model = model
+        self.diameter = diameter
+        self._encoder = encoder
+
+    def whole_frame(self) -> Window:
+        """All there is, as models are shown it that have no preferred size of object."""
+        return whole_frame(self.video.shape_yx, self.model.config)
+
+    def on(self, followed: FollowedObject, yx: tuple[float, float], *, wide: bool = False) -> Window:
+        """A window about (y, x), source pixels, as the object is usually looked at; or a wider one."""
+        if self.model.config.object_diameter is None or followed.diameter is None:
+            return self.whole_frame()
+        return self._around(yx, followed.diameter, wide=wide)
+
+    def _around(self, yx: tuple[float, float], diameter: float, *, wide: bool = False) -> Window:
+        config = self.model.config
+        tokens = min(config.image_size // STRIDE, 2 * config.window_tokens) if wide else config.window_tokens
+        return around(*yx, diameter, config, shape_yx=self.video.shape_yx, tokens=tokens)
+
+    def common(self, diameter: float) -> float:
+        """A diameter that objects of about the same size have in common, so that a frame is encoded at few scales."""
+        return common_diameter(float(np.clip(diameter, *DIAMETER_LIMITS)), self.model.config)
+
+    def holds(self, window: Window, prompts: ObjectPrompts) -> bool:
+        """Whether the window is all there is, or points and the middle of a box are in its middle half."""
+        if self.model.config.object_diameter is None:
+            return True
+        y, x = center_of(window)
+        places = [(p.y, p.x) for p in prompts.points]
+        if prompts.box is not None:
+            places.append(prompts.box.center)
+        near = all(abs(py - y) <= window.height / 4 and abs(px - x) <= window.width / 4 for py, px in places)
+        return near and prompts.mask is None
+
+    def for_prompts(
+        self, followed: FollowedObject, frame: int, prompts: ObjectPrompts, near: tuple[float, float] | None
+    ) -> Window:
+        """Where and at what scale to look: centred on the prompts, or on the mask near by that they correct."""
+        if self.model.config.object_diameter is None:
+            return self.whole_frame()
+        center, told = _extent(prompts)
+        if self.diameter is None:
+            self._measure(followed, frame, prompts, center, told)
+        if near is not None and self.holds(window := self.on(followed, near), prompts):
+            return window
+        return self.on(followed, center)
+
+    def _measure(
+        self,
+        followed: FollowedObject,
+        frame: int,
+        prompts: ObjectPrompts,
+        center: tuple[float, float],
+        told: float | None,
+    ) -> None:
+        """Find the object's diameter: told by a box or mask, else tried out on the click, once.
+
+        Prompts that replace those it came from, and a box or mask of quite another size, tell it anew.
+        """
+        known = followed.diameter
+        if told is not None and (known is None or not 1 / 1.5 < told / known < 1.5):
+            known = told
+        elif known is None or followed.diameter_from == frame:
+            known = self._try_diameters(frame, prompts, center)
+        else:
+            return
+        followed.diameter = self.common(known)
+        followed.diameter_from = frame
+
+    def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
+        """Segment at three scales what is under the first positive click; the diameter of the mask that is best."""
+        windows = [self._around(center, d) for d in TRIED_DIAMETERS]
+        features = self._encoder.encode(frame, windows)
+        where = replace(prompts, points=tuple(p for p in prompts.points if p.positive)[:1] or prompts.points)
+        tokens = [prompt_tokens(where, w, self.model.device) for w in windows]
+        together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
+        prediction = segment(self.model, features, together)
+        best, found = -1.0, TRIED_DIAMETERS[1]
+        for i, window in enumerate(windows):
+            share = float((prediction.logits[i] > 0).float().mean())
+            quality = float(prediction.predicted_iou[i] * prediction.object_score[i].sigmoid())
+            if share > 0 and quality > best:
+                best, found = quality, 2 * window.height * (share / np.pi) ** 0.5
+        return found
+
+
+def prompt_tokens(prompts: ObjectPrompts, window: Window, device: torch.device) -> PointTokens:
+    """Clicks and boxes of one object as the network takes them in a window."""
+    xy: list[tuple[float, float]] = []
+    labels: list[int] = []
+    if prompts.box is not None:
+        box = prompts.box
+        xy += [window.to_model(box.y0, box.x0), window.to_model(box.y1, box.x1)]
+        labels += [BOX_FIRST, BOX_LAST]
+    for point in prompts.points:
+        xy.append(window.to_model(point.y, point.x))
+        labels.append(POSITIVE if point.positive else NEGATIVE)
+    return PointTokens(torch.tensor([xy], dtype=torch.float32, device=device), torch.tensor([labels], device=device))
+
+
+def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
+    """Centre (y, x) of an object by its prompts, and its diameter where they tell it."""
+    if prompts.mask is not None:
+        ys, xs = np.nonzero(prompts.mask.mask)
+        return (float(ys.mean()), float(xs.mean())), 2 * (len(ys) / np.pi) ** 0.5
+    if prompts.box is not None:
+        box = prompts.box
+        return box.center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5
+    points = [p for p in prompts.points if p.positive] or list(prompts.points)
+    return (sum(p.y for p in points) / len(points), sum(p.x for p in points) / len(points)), None

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+import napari_sam2
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
+
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def blocks(path: Path) -> list[str]:
@@ -26,9 +29,17 @@ def test_scripting_examples_run(repository, tmp_path, monkeypatch):
     assert names["labels"].shape == rendered.frames.shape[1:]
 
 
-@pytest.mark.parametrize(
-    "name", ["README.md", "CONTRIBUTING.md", "docs/scripting.md", "docs/formats.md", "docs/napari.md", "docs/models.md"]
-)
+def test_windows_examples_run(repository):
+    names = {"movie": render_movie(SPEC).frames, "napari_sam2": napari_sam2, "PointPrompt": napari_sam2.PointPrompt}
+    (example,) = blocks(repository / "docs" / "windows.md")
+    exec(compile(example, "docs/windows.md", "exec"), names)
+    assert len(names["session"].masklets[1]) == SPEC.num_frames
+
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted(DOCS.glob("*.md")))]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(repository, name):
     page = repository / name
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)]+)\)", page.read_text())]

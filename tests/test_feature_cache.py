@@ -64,15 +64,19 @@ def test_a_window_is_cut_from_a_region_that_holds_it():
     assert cache.get(7, Window(16 * 9, 16 * 3, 128, 128, (64, 64))) is None, "another scale"
 
 
-def test_the_frame_used_last_is_kept_whatever_it_takes():
-    cache = FeatureCache(budget=1024)
-    cache.put(0, WINDOW, features(8))
-    windows = [Window(0, x, 64, 64, (64, 64)) for x in (0, 64, 128)]
-    for window in windows:
-        cache.put(1, window, features(8))
+def test_what_was_used_of_the_last_frame_is_kept_whatever_it_takes():
+    cache = FeatureCache(budget=100)
+    cache.put(0, *region_of(4))
+    regions = [region_of(4, left=4 * i) for i in range(4)]
+    for region, found in regions[:3]:
+        cache.put(1, region, found)
     assert not cache.knows(0)
-    assert all(cache.get(1, window) is not None for window in windows)
-    assert cache.nbytes == 3 * 8 * 1024
+    assert all(cache.get(1, region) is not None for region, _ in regions[:3])
+    assert cache.nbytes == 3 * regions[0][1].nbytes
+    cache.renew()
+    assert cache.get(1, regions[2][0]) is not None
+    cache.put(1, *regions[3])
+    assert [cache.get(1, region) is not None for region, _ in regions] == [False, False, True, True]
     cache.put(2, WINDOW, features(1))
     assert not cache.knows(1) and cache.knows(2)
     assert cache.nbytes == 1024

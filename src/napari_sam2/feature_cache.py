@@ -14,34 +14,43 @@ WINDOWS = 128 * 2**20
 
 
 class FeatureCache:
-    """Encoded regions by frame; frames not used for longest are dropped when it holds more than `budget` bytes.
+    """Encoded regions by frame; those not used for longest are dropped when it holds more than `budget` bytes.
 
-    The frame used last is kept whatever it takes.
+    What was used of the last frame since `renew` is kept, whatever it takes.
     """
 
     def __init__(self, budget: int = WINDOWS) -> None:
         self.budget = budget
         self.nbytes = 0
-        self._frames: OrderedDict[int, dict[Window, FrameFeatures]] = OrderedDict()
+        self._frames: dict[int, dict[Window, FrameFeatures]] = {}
+        # In the order of use, with how often `renew` had been called.
+        self._used: OrderedDict[tuple[int, Window], int] = OrderedDict()
+        self._turn = 0
+
+    def renew(self) -> None:
+        """From now on what was used before may be dropped."""
+        self._turn += 1
 
     def get(self, frame: int, window: Window) -> FrameFeatures | None:
         """Features of a window of a frame (B = 1), if a region that holds it is still there."""
         for region, features in self._frames.get(frame, {}).items():
             found = cut_from(features, region, window)
             if found is not None:
-                self._frames.move_to_end(frame)
+                self._use(frame, region)
                 return found
         return None
 
     def put(self, frame: int, region: Window, features: FrameFeatures) -> None:
         """Keep the features of a region."""
-        regions = self._frames.setdefault(frame, {})
-        self._frames.move_to_end(frame)
-        self.nbytes += features.nbytes - (regions[region].nbytes if region in regions else 0)
-        regions[region] = features
-        while self.nbytes > self.budget and len(self._frames) > 1:
-            _, dropped = self._frames.popitem(last=False)
-            self.nbytes -= sum(known.nbytes for known in dropped.values())
+        self._drop(frame, region)
+        self._frames.setdefault(frame, {})[region] = features
+        self.nbytes += features.nbytes
+        self._use(frame, region)
+        while self.nbytes > self.budget:
+            (oldest, window), turn = next(iter(self._used.items()))
+            if oldest == frame and turn == self._turn:
+                break
+            self._drop(oldest, window)
 
     def knows(self, frame: int) -> bool:
         """Whether any region of a frame is there."""
@@ -50,4 +59,17 @@ class FeatureCache:
     def clear(self) -> None:
         """Drop everything."""
         self._frames.clear()
+        self._used.clear()
         self.nbytes = 0
+
+    def _use(self, frame: int, region: Window) -> None:
+        self._used[frame, region] = self._turn
+        self._used.move_to_end((frame, region))
+
+    def _drop(self, frame: int, region: Window) -> None:
+        regions = self._frames.get(frame, {})
+        if region in regions:
+            self.nbytes -= regions.pop(region).nbytes
+            del self._used[frame, region]
+            if not regions:
+                del self._frames[frame]

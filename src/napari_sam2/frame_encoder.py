@@ -46,7 +46,8 @@ class FrameEncoder:
         )
 
     def prepare(self, frame: int, windows: Iterable[Window], *, then: int | None = None) -> None:
-        """Encode what `encode` will be asked for, in as few passes as possible; kept until the next frame at least."""
+        """Encode what `encode` will be asked for, in as few passes as possible; kept until this is called again."""
+        self._cache.renew()
         missing = [window for window in dict.fromkeys(windows) if self._cache.get(frame, window) is None]
         batches = list(self._batches(self._regions(missing)))
         images = [self._images(frame, regions) for regions in batches]

@@ -117,12 +117,6 @@ class Follower:
         followed.prompted[frame] = PromptedFrame(window, prediction.without_candidates())
         return self.show_prompted(followed, frame, prompts)
 
-    @torch.inference_mode()
-    def expect(self, frame: int, asked: Iterable[tuple[FollowedObject, ObjectPrompts]]) -> None:
-        """Encode in few passes what `segment` will look at for the prompts of several objects on a frame."""
-        looks = [window for followed, prompts in asked for window in self.windows.looked_at(followed, prompts)]
-        self._encoder.prepare(frame, looks)
-
     def _answer(
         self,
         followed: FollowedObject,

@@ -3,7 +3,6 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby
 from operator import index
 from typing import TYPE_CHECKING
 
@@ -28,10 +27,6 @@ from sam2_torch.memory_bank import MemoryRules
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
-
-
-ANSWERED_TOGETHER = 50
-"""For the prompts of so many objects is a frame encoded at once; more would take much memory while scales are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,18 +364,11 @@ class TrackingSession:
         Prompts that only correct wait for the mask that they correct, until the propagation comes to them.
         """
         objects = [self._objects[object_id] for object_id in sorted(object_ids)]
-        asked = sorted(((t, o) for o in objects for t in o.starts), key=lambda pair: pair[0])
-        for frame, group in groupby(asked, key=lambda pair: pair[0]):
-            waiting = [known for _, known in group]
-            for first in range(0, len(waiting), ANSWERED_TOGETHER):
-                some = waiting[first : first + ANSWERED_TOGETHER]
-                new = [(known.followed, known.prompts[frame]) for known in some if not known.is_answered(frame)]
-                with _explained(frame):
-                    self._follower.expect(frame, new)
-                    for known in some:
-                        if not known.is_answered(frame):
-                            known.segment(frame)
-                        known.remember()
+        for frame, known in sorted(((t, o) for o in objects for t in o.starts), key=lambda pair: pair[0]):
+            with _explained(frame):
+                if not known.is_answered(frame):
+                    known.segment(frame)
+                known.remember()
 
     def _starts(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
         """By object ID, the frames from which it can be followed, of those that have prompts."""

@@ -71,14 +71,6 @@ class WindowChoice:
             return window
         return self.on(followed, center)
 
-    def looked_at(self, followed: FollowedObject, prompts: ObjectPrompts) -> list[Window]:
-        """The windows that new prompts will most likely be answered in, those among them that try out the scale."""
-        if self.model.config.object_diameter is None:
-            return [self.whole_frame()]
-        center, told = _extent(prompts)
-        known = followed.diameter or (None if told is None else self.common(told))
-        return [self._around(center, d) for d in (TRIED_DIAMETERS if known is None else (known,))]
-
     def _measure(
         self,
         followed: FollowedObject,

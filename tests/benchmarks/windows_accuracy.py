@@ -42,9 +42,9 @@ DENSE = {
 WAYS = ("crops", "mosaic", "wide crops", "wide")
 
 
-def one_by_one(windows, shape_yx):
+def one_by_one(windows, shape_yx, **kwargs):
     """Each window's own region."""
-    return list(dict.fromkeys(region for window in windows for region in cover([window], shape_yx)))
+    return list(dict.fromkeys(region for window in windows for region in cover([window], shape_yx, **kwargs)))
 
 
 def movies(data: Path | None, names: list[str] | None):

@@ -1,5 +1,7 @@
 """Where the network runs and in what numbers; what can be done when a device fails."""
 
+import ctypes
+import sys
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.errors import DeviceError
@@ -78,10 +80,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def give_back_memory(device: "torch.device") -> None:
-    """Return what torch holds in reserve on a GPU."""
+    """Return what torch holds in reserve on a GPU, or what glibc does of memory that was freed in small pieces."""
     import torch
 
     if device.type == "cuda":
         torch.cuda.empty_cache()
     elif device.type == "mps":
         torch.mps.empty_cache()
+    elif sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # other C libraries have none
+            trim(0)

@@ -5,6 +5,8 @@ import pytest
 
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt, PointPrompt
+from sam2_torch.config import CELL
+from sam2_torch.windows import common_diameter
 from toy_model import ToyModel
 from toy_scene import FAST, HEIGHT, RADIUS, STILL, STILL_YX, WIDTH, fast_yx, iou, open_scene, run, truth
 
@@ -181,7 +183,7 @@ def test_an_estimated_diameter_is_told_anew_by_what_replaces_its_prompt(toy):
     large[40:200, 200:360] = True
     session.set_prompts([MaskPrompt(0, 1, large)])
     assert session.segment(0, 1).area == large.sum()
-    assert session._objects[1].followed.diameter == pytest.approx(2 * (large.sum() / np.pi) ** 0.5, rel=0.2)
+    assert session._objects[1].followed.diameter == common_diameter(2 * (large.sum() / np.pi) ** 0.5, CELL)
 
 
 def test_a_disc_at_the_border_is_followed(session):

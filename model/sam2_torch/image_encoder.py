@@ -78,8 +78,7 @@ class Neck(nn.Module):
 def _in_one(x: Tensor, first: nn.Conv2d, then: nn.Conv2d) -> Tensor:
     """Two 1 x 1 convolutions with nothing between them are one."""
     weight, narrow = first.weight.flatten(1), then.weight.flatten(1).to(first.weight.dtype)
-    assert first.bias is not None and then.bias is not None
-    bias = torch.addmv(then.bias.to(weight.dtype), narrow, first.bias)
+    bias = torch.addmv(cast(Tensor, then.bias).to(weight.dtype), narrow, cast(Tensor, first.bias))
     return F.conv2d(x, (narrow @ weight)[..., None, None], bias)
 
 

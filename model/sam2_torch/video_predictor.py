@@ -18,11 +18,11 @@ from sam2_torch.network import SAM2
 from sam2_torch.outputs import FrameFeatures, FrameMemory, MaskInput, MaskPrediction, PointTokens
 from sam2_torch.positions import first_token, sine_positions_1d, sine_positions_2d
 from sam2_torch.prompt_encoder import NOT_A_POINT
+from sam2_torch.windows import STRIDE
 
 ABSENT_LOGIT = -1024.0
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
 FEEDBACK_LIMIT = 32.0
-STRIDE = 16
 
 
 def encode_frame(model: SAM2, image: Tensor) -> FrameFeatures:

@@ -65,7 +65,8 @@ class FrameEncoder:
     def _features(self, frame: int, window: Window) -> FrameFeatures:
         """Of a window of a frame that was prepared; positions are told in a frame such as the model was trained on."""
         features = self._cache.get(frame, window)
-        assert features is not None
+        if features is None:
+            raise KeyError(f"{window} of frame {frame} was not prepared")
         tokens = self.model.config.image_size // STRIDE
         return features if features.grid[0] >= tokens else replace(features, whole=(tokens, tokens))
 

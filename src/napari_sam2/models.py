@@ -71,9 +71,7 @@ def load_model(
             "`napari-sam2 gui`; if it still fails, install Microsoft's Visual C++ redistributable."
         ) from error
 
-    path = Path(name_or_path)
-    if str(name_or_path) in CHECKPOINTS or (path.suffix not in _SUFFIXES and not path.is_file()):
-        path = download_model(str(name_or_path), offline=offline, progress=progress)
+    path = _file_of(name_or_path, offline, progress)
     chosen = choose_device(device)
     numbers = choose_precision(precision, chosen)
     if compiled and chosen.type != "cuda":
@@ -86,6 +84,13 @@ def load_model(
     if compiled:
         compile_for_cuda(model)
     return model
+
+
+def _file_of(name_or_path: str | Path, offline: bool | None, progress: "Callable[[Step], object] | None") -> Path:
+    """The path given, or that of the model of this name, which is downloaded if need be."""
+    path = Path(name_or_path)
+    is_file = str(name_or_path) not in CHECKPOINTS and (path.suffix in _SUFFIXES or path.is_file())
+    return path if is_file else download_model(str(name_or_path), offline=offline, progress=progress)
 
 
 def download_model(

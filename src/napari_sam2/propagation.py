@@ -5,13 +5,12 @@ Nothing here knows of prompts as a user gives them in time, of masklets or of la
 
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
@@ -23,6 +22,7 @@ from napari_sam2.masklets import FrameMask
 from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
+from napari_sam2.sightings import Sighting
 from napari_sam2.video import Video
 from napari_sam2.window_choice import WindowChoice, prompt_tokens
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
@@ -37,23 +37,11 @@ FRAMES_TO_TRIM = 16
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
 
-LOST_LOGIT = -10.0
-"""At most that is an object remembered on pixels that went to another one (`_apply_non_overlapping_constraints`)."""
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
 
 A = TypeVar("A")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What was seen of one object on a frame it was tracked to: in which window, and what the network said (N = 1)."""
-
-    followed: FollowedObject
-    window: Window
-    prediction: MaskPrediction
-    seen: SeenMask
 
 
 _Look = tuple[FollowedObject, Window, MemorySelection]
@@ -257,7 +245,7 @@ class Follower:
             followed, seen = sighting.followed, sighting.seen
             has = won.get(followed.object_id) if policy.competes else None
             if policy.trusts(seen, followed.last) and (has is None or has.any() or not seen.area):
-                trusted.append(sighting if has is None else self._without_lost(sighting, has))
+                trusted.append(sighting if has is None else sighting.with_what_it_won(has))
                 followed.distrusted.discard(frame)
             else:
                 doubtful.append(followed.object_id)
@@ -279,23 +267,12 @@ class Follower:
 
     def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:
         features = self._encoder.encode(frame, [sighting.window for sighting in sightings])
-        prediction = stack_predictions([sighting.prediction for sighting in sightings])
+        # Since it was made, the model may have moved to the CPU.
+        prediction = stack_predictions([sighting.prediction.to(self.model.device) for sighting in sightings])
         memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
         for sighting, memory in zip(sightings, memories, strict=True):
             sighting.followed.bank.add(frame, memory, prompted=False)
         return []
-
-    def _without_lost(self, sighting: Sighting, won: NDArray[np.bool_]) -> Sighting:
-        """The same without the pixels that went to other objects."""
-        seen, window, logits = sighting.seen, sighting.window, sighting.prediction.logits
-        lost = (seen.logits > 0) & ~won
-        if not lost.any():
-            return sighting
-        part = replace(window, y0=window.y0 - seen.offset[0], x0=window.x0 - seen.offset[1])
-        shown = cut_mask(torch.from_numpy(lost).to(logits.device), part)
-        is_lost = F.interpolate(shown, size=logits.shape[-2:], mode="area") >= 0.5
-        clamped = torch.where(is_lost, logits.clamp(max=LOST_LOGIT), logits)
-        return replace(sighting, prediction=replace(sighting.prediction, logits=clamped))
 
     def _in_batches(self, items: Sequence[A], work: Callable[[Sequence[A]], list[R]]) -> list[R]:
         """The results for all items, so many at a time as there is memory for."""
@@ -319,7 +296,7 @@ class Follower:
         window = self.windows.on(sighting.followed, center_of(sighting.window), wide=True)
         if window == sighting.window or self.model.config.object_diameter is None:
             return None
-        return window if sighting.seen.is_lost or _is_cut(sighting, self.video.shape_yx) else None
+        return window if sighting.seen.is_lost or sighting.is_cut(self.video.shape_yx) else None
 
     def _move_on(self, sighting: Sighting) -> None:
         """Look for the object next where it was seen; in a wider window if it is lost, or large."""
@@ -360,12 +337,3 @@ class Follower:
         logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
         return SeenMask(logits.numpy(), offset, score, iou, claim).cleaned(self.cleaning)
-
-
-def _is_cut(sighting: Sighting, shape_yx: tuple[int, int]) -> bool:
-    """Whether the mask comes to an edge of the window beyond which the frame goes on."""
-    window, (rows, columns) = sighting.window, sighting.seen.place
-    spans = (rows, window.y0, window.height, shape_yx[0]), (columns, window.x0, window.width, shape_yx[1])
-    return any(
-        (first > 0 and at.start <= first) or (first + n < end and at.stop >= first + n) for at, first, n, end in spans
-    )

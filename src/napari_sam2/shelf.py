@@ -181,6 +181,7 @@ class _SpillFile:
         return _Place(offset, len(data), capacity)
 
     def read(self, offset: int, size: int) -> bytes:
+        """So many bytes from an offset on."""
         parts = []
         try:
             file = self._open()
@@ -198,6 +199,7 @@ class _SpillFile:
         return b"".join(parts)
 
     def free(self, place: _Place) -> None:
+        """Let a place be used again."""
         insort(self._free, (place.capacity, place.offset))
 
     def close(self) -> None:

@@ -20,7 +20,8 @@ from windows_accuracy import DENSE
 from napari_sam2.evaluation.overlap import count_switches, measure_overlap, true_clicks
 from napari_sam2.memory_policy import CELLS, ORIGINAL, MemoryPolicy
 from napari_sam2.models import load_model
-from napari_sam2.propagation import Follower, Sighting
+from napari_sam2.propagation import Follower
+from napari_sam2.sightings import Sighting
 from napari_sam2.synthetic import MovieSpec, render_movie
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
@@ -49,10 +50,11 @@ def foreseeing(follower: Follower, sighting: Sighting) -> None:
     """Instead of `_move_on`: the window goes on as the object moved."""
     move_on(follower, sighting)
     followed, at = sighting.followed, sighting.seen.centroid
-    before = PLACES.pop(id(followed), at)
+    known, before = PLACES.pop(id(followed), (followed, at))
+    before = before if known is followed else at  # ids are used again
     if at is not None and not sighting.seen.is_lost:
         follower.look_at(followed, tuple(2 * now - then for now, then in zip(at, before, strict=True)))
-        PLACES[id(followed)] = at
+        PLACES[id(followed)] = followed, at
 
 
 move_on, PLACES = Follower._move_on, {}

@@ -9,8 +9,8 @@ from sam2_torch.windows import Window
 WHOLE_FRAMES = 512 * 2**20
 """Bytes for a model that sees whole frames: 30 frames of a SAM 2 in float32, so that going back a little is quick."""
 
-WINDOWS = 128 * 2**20
-"""Bytes for a model that sees windows: some hundred of them, or 15 megapixels of frames encoded all over."""
+WINDOWS = 64 * 2**20
+"""Bytes for a model that sees windows: some hundred of them, or 8 megapixels of frames encoded all over."""
 
 
 class FeatureCache:

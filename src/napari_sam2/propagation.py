@@ -32,7 +32,7 @@ from sam2_torch.video_predictor import memorize, segment, track
 from sam2_torch.windows import Window, cut_mask, paste
 
 OBJECTS_PER_BATCH = 32
-FRAMES_TO_TRIM = 16
+FRAMES_TO_TRIM = 4
 """After so many frames what was freed is given back: regions of ever other sizes leave gaps in memory, some 150 MB."""
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -179,6 +179,10 @@ def train(
     frames: Annotated[int | None, typer.Option(help="Frames in a step on clips.")] = None,
     clip_rate: Annotated[float | None, typer.Option(help="Peak learning rate on clips.")] = None,
     ema: Annotated[float | None, typer.Option(help="Decay of the running average of the weights.")] = None,
+    correction_share: Annotated[float | None, typer.Option(help="How often one more click follows.")] = None,
+    corrections: Annotated[int | None, typer.Option(help="At most so many clicks follow the first.")] = None,
+    idle_share: Annotated[float | None, typer.Option(help="Of these, how many tell nothing new.")] = None,
+    learns: Annotated[Literal["all", "heads"] | None, typer.Option(help="Which parts learn.")] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that render movies.")] = None,
     start: Annotated[Path | None, typer.Option(help="Weights to begin a new run with.")] = None,
     minutes: Annotated[float, typer.Option(help="Stop after so long, in a state to go on from.")] = float("inf"),
@@ -201,6 +205,10 @@ def train(
             "frames_per_step": frames,
             "clip_rate": clip_rate,
             "ema": ema,
+            "correction_share": correction_share,
+            "corrections": corrections,
+            "idle_share": idle_share,
+            "learns": learns,
             "workers": workers,
         }
         settings = replace(TrainSettings(), **{name: value for name, value in given.items() if value is not None})

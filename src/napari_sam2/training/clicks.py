@@ -12,6 +12,8 @@ from sam2_torch.prompt_encoder import BOX_FIRST, BOX_LAST, NEGATIVE, POSITIVE
 
 CLICK, BOX, MASK = "click", "box", "mask"
 MIN_PIXELS = 1e-6
+BESIDE = 12
+"""Pixels from the object within which an idle click lies beside it."""
 
 
 def inside_click(regions: Tensor, rng: Generator) -> Tensor:
@@ -65,7 +67,9 @@ def painted(masks: Tensor, rng: Generator) -> Tensor:
     return torch.where(rough.flatten(1).any(1)[:, None, None], rough, masks)
 
 
-def corrective_clicks(logits: Tensor, truth: Tensor, rng: Generator, before: PointTokens | None) -> PointTokens:
+def corrective_clicks(
+    logits: Tensor, truth: Tensor, rng: Generator, before: PointTokens | None, *, idle_share: float = 0.0
+) -> PointTokens:
     """One more click for each object, in the error region, after the points given `before`.
 
     Parameters
@@ -73,10 +77,16 @@ def corrective_clicks(logits: Tensor, truth: Tensor, rng: Generator, before: Poi
     logits : (N, 1, h, w)
         Predicted, at a quarter of the resolution.
     truth : (N, 4h, 4w) bool
+    idle_share
+        For so many of the objects the click tells nothing new: inside what is found already, or beside the object.
     """
     predicted = F.interpolate(logits.detach().float(), scale_factor=4.0, mode="bilinear")[:, 0] > 0
     error = predicted ^ truth
     region = torch.where(_any(error), error, torch.where(_any(truth), truth, ~truth))
+    if idle_share:
+        idle = _known(predicted, truth, rng)
+        is_idle = torch.rand(len(truth), 1, 1, generator=rng, device=truth.device) < idle_share
+        region = torch.where(is_idle & _any(idle), idle, region)
     click = inside_click(region, rng)
     x, y = click.long().unbind(1)
     right = truth[torch.arange(len(truth), device=truth.device), y, x]
@@ -84,6 +94,13 @@ def corrective_clicks(logits: Tensor, truth: Tensor, rng: Generator, before: Poi
     if before is None:
         return PointTokens(click[:, None], labels)
     return PointTokens(torch.cat([before.xy, click[:, None]], 1), torch.cat([before.labels, labels], 1))
+
+
+def _known(predicted: Tensor, truth: Tensor, rng: Generator) -> Tensor:
+    """By the toss of a coin, what is found already of an object, or what lies beside it and is known not to be it."""
+    near = F.max_pool2d(truth[:, None].float(), 2 * BESIDE + 1, 1, BESIDE)[:, 0] > 0
+    coin = torch.rand(len(truth), 1, 1, generator=rng, device=truth.device) < 0.5
+    return torch.where(coin, predicted & truth, near & ~truth & ~predicted)
 
 
 def _any(masks: Tensor) -> Tensor:

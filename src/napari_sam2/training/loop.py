@@ -217,12 +217,12 @@ def _first_frame(
     prediction = segment(model, features, tokens)
     losses = [prediction_loss(prediction, truth, max_weight=weight)]
     share = 0.3 if in_clip else 1.0
-    for _ in range(2):
+    for _ in range(settings.corrections):
         if _draw(rng) >= share * settings.correction_share:
             break
         best = prediction.candidate_ious.argmax(1)
         logits = prediction.candidates[torch.arange(len(masks), device=masks.device), best][:, None].detach()
-        tokens = corrective_clicks(logits, masks, rng, tokens)
+        tokens = corrective_clicks(logits, masks, rng, tokens, idle_share=settings.idle_share)
         prediction = segment(model, features, tokens, previous_logits=logits)
         losses.append(prediction_loss(prediction, truth, max_weight=weight))
     return prediction, True, losses
@@ -248,7 +248,7 @@ def _later_frame(
     if _draw(rng) >= 0.3 * settings.correction_share:
         return prediction, False, losses
     logits = prediction.logits.detach()
-    tokens = corrective_clicks(logits, masks, rng, None)
+    tokens = corrective_clicks(logits, masks, rng, None, idle_share=settings.idle_share)
     prediction = segment(model, features, tokens, memories=memories, previous_logits=logits)
     losses.append(prediction_loss(prediction, truth, max_weight=weight))
     return prediction, True, losses

@@ -59,6 +59,12 @@ class TrainSettings:
     correction_share
         Share of image steps in which a corrective click follows the first prompt, and of those in which another
         follows that; on a tracked frame of a clip it is three tenths of this.
+    corrections
+        At most so many corrective clicks follow a first prompt.
+    idle_share
+        Share of corrective clicks that tell nothing new: inside what is found already, or beside it.
+    learns
+        Which parts learn; "heads" are prompt encoder and mask decoder alone, on top of a model that knows cells.
     save_every
         Steps between two states on disk, from which a run that was stopped goes on.
     seed
@@ -83,6 +89,9 @@ class TrainSettings:
     clip_norm: float = 1.0
     ema: float = 0.995
     correction_share: float = 0.4
+    corrections: int = 2
+    idle_share: float = 0.0
+    learns: Literal["all", "heads"] = "all"
     save_every: int = 250
     seed: int = 20_000
     workers: int = 1
@@ -90,12 +99,14 @@ class TrainSettings:
     @property
     def stages(self) -> tuple[Stage, Stage, Stage]:
         """The stages in order."""
-        second = self.dense_steps + self.image_steps
+        second, rest = self.dense_steps + self.image_steps, float(self.learns == "all")
         return (
-            Stage("dense", 0, self.dense_steps, self.dense_rate, 100, encoder=1, heads=0.5, memory=0),
-            Stage("images", self.dense_steps, self.image_steps, self.image_rate, 100, encoder=1, heads=0.5, memory=0),
+            Stage("dense", 0, self.dense_steps, self.dense_rate, 100, encoder=rest, heads=0.5, memory=0),
+            Stage(
+                "images", self.dense_steps, self.image_steps, self.image_rate, 100, encoder=rest, heads=0.5, memory=0
+            ),
             # Memory is new here and learns at the full rate; the others know cells already.
-            Stage("clips", second, self.clip_steps, self.clip_rate, 50, encoder=0.5, heads=0.5, memory=1),
+            Stage("clips", second, self.clip_steps, self.clip_rate, 50, encoder=0.5 * rest, heads=0.5, memory=rest),
         )
 
     @property

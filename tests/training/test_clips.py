@@ -117,6 +117,22 @@ def test_corrections_are_positive_where_something_is_missing_and_negative_where_
     assert more.labels.tolist() == [[1, 1], [0, 0]]
 
 
+def test_idle_corrections_tell_nothing_new():
+    truth = torch.zeros(40, 64, 64, dtype=torch.bool)
+    truth[:, 16:48, 16:48] = True
+    predicted = truth.clone()
+    predicted[:, 16:48, 16:32] = False
+    logits = torch.nn.functional.avg_pool2d(predicted[:, None].float(), 4) * 20 - 10
+    tokens = corrective_clicks(logits, truth, rng(), None, idle_share=1.0)
+    x, y = tokens.xy[:, 0].long().unbind(1)
+    inside = truth[0, y, x]
+    assert torch.equal(tokens.labels[:, 0] == 1, inside), "an idle click tells the truth"
+    assert (x[inside] >= 31).all(), "positive ones lie where the object is found already"
+    assert max((x - 31.5).abs().max(), (y - 31.5).abs().max()) <= 28, "negative ones lie beside the object"
+    assert 10 < inside.sum() < 30
+    assert torch.equal(corrective_clicks(logits, truth, rng(), None).labels, torch.ones(40, 1))
+
+
 def test_dense_targets_of_two_touching_cells():
     labels = np.zeros((64, 64), np.uint16)
     labels[16:32, 8:24] = 5

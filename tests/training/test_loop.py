@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2.training.clips import draw_batch
 from napari_sam2.training.dense import DenseHeads
-from napari_sam2.training.loop import _optimizer, learning_rate, positive_weight, prepare_memory, train
+from napari_sam2.training.loop import _optimizer, export, learning_rate, positive_weight, prepare_memory, train
 from napari_sam2.training.settings import TrainSettings
 from sam2_torch.build import load
 from sam2_torch.config import CELL
@@ -119,3 +119,16 @@ def test_each_stage_trains_its_parts():
         assert by_name["sam_mask_decoder.iou_token.weight"] == stage.heads
         assert by_name["memory_encoder.out_proj.weight"] == stage.memory
         assert by_name["maskmem_tpos_enc"] == stage.memory
+
+
+@pytest.mark.slow
+def test_heads_learn_alone(tmp_path):
+    settings = replace(SETTINGS, dense_steps=0, image_steps=0, clip_steps=2, learns="heads", corrections=3)
+    torch.manual_seed(0)
+    export(SAM2(CELL).state_dict(), tmp_path / "start.safetensors")
+    list(train(settings, tmp_path / "run", start=tmp_path / "start.safetensors"))
+    before, after = load(tmp_path / "start.safetensors"), load(tmp_path / "run" / "weights.safetensors")
+    after_weights = after.state_dict()
+    changed = {k.split(".")[0] for k, v in before.state_dict().items() if not torch.equal(v, after_weights[k])}
+    assert changed
+    assert changed <= {"sam_prompt_encoder", "sam_mask_decoder", "mask_downsample", "no_mem_embed", "no_mem_pos_enc"}

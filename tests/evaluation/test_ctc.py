@@ -4,8 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from label_movies import label_movie
 
+from label_movies import label_movie
 from napari_sam2.errors import EvaluationError, MissingExtraError
 from napari_sam2.evaluation.ctc import CtcScores, measure_ctc, split_at_gaps
 from napari_sam2.io.track_lines import TrackLine
@@ -22,7 +22,9 @@ def truth():
 
 def test_a_missing_library_is_explained(monkeypatch, truth):
     monkeypatch.setitem(sys.modules, "ctc_metrics", None)
-    with pytest.raises(MissingExtraError, match=r'py-ctcmetrics, which is not installed: pip install "napari-sam2\[eval'):
+    with pytest.raises(
+        MissingExtraError, match=r'py-ctcmetrics, which is not installed: pip install "napari-sam2\[eval'
+    ):
         measure_ctc(truth, truth)
 
 

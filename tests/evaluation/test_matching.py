@@ -1,8 +1,8 @@
 """Objects paired by their overlap."""
 
 import numpy as np
-from label_movies import label_movie
 
+from label_movies import label_movie
 from napari_sam2.evaluation.matching import match_objects
 
 

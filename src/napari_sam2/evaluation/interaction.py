@@ -15,7 +15,6 @@ from napari_sam2.evaluation.correction import corrective_click
 from napari_sam2.evaluation.davis import region_similarity
 from napari_sam2.io.label_movie import LabelMovie
 from napari_sam2.prompts import PointPrompt
-from napari_sam2.sweeps import Direction
 from napari_sam2.tracking_session import TrackingSession
 
 Start = Callable[[], TrackingSession]
@@ -116,7 +115,7 @@ def correct_online(
         user = _User(start(), truth, clicks, rules)
         user.begin(until=rules.pause_below)
         ran_out = False
-        for result in user.session.propagate("forward"):
+        for result in user.session.propagate("forward", last=truth.numbers[-1]):
             ran_out |= user.pause(result.frame, budget)
         yield user.report(budget, user.iou())
         if not ran_out:
@@ -147,9 +146,9 @@ class _User:
             self.session.segment(click.frame, object_id)
             self._click(self.truth.numbers.index(click.frame), object_id, self.rules.clicks_per_frame - 1, until)
 
-    def propagate(self, direction: Direction = "both") -> None:
-        """Follow the objects whose prompts have changed."""
-        for _ in self.session.propagate(direction, object_ids=sorted(self._stale)):
+    def propagate(self) -> None:
+        """Follow the objects whose prompts have changed, up to the last frame that has truth."""
+        for _ in self.session.propagate("both", object_ids=sorted(self._stale), last=self.truth.numbers[-1]):
             pass
         self._stale = set()
 

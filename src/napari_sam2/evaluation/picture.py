@@ -15,8 +15,8 @@ from napari_sam2.io.atomic import replacing
 
 PANEL_YX = (240, 420)
 MARGIN = 40
-GRAY, BLACK, LINES = (190, 190, 190), (20, 20, 20), ((200, 60, 50), (60, 110, 190), (40, 140, 80))
-NAMES = ("worst", "median", "best")
+GRAY, BLACK = (190, 190, 190), (20, 20, 20)
+COLORS = {"worst": (200, 60, 50), "median": (60, 110, 190), "best": (40, 140, 80)}
 
 
 def draw_report(movies: Sequence[MovieScores]) -> Image.Image:
@@ -57,7 +57,8 @@ def _panel(name: str, ids: Sequence[int], iou: NDArray[np.float64]) -> Image.Ima
     for column in range(iou.shape[1]):
         _curve(draw, iou[:, column], GRAY, 1)
     labels = []
-    for what, color, column in zip(NAMES, LINES, _examples(iou), strict=False):
+    for what, column in _examples(iou).items():
+        color = COLORS[what]
         _curve(draw, iou[:, column], color, 2)
         labels.append((f"{what} {ids[column]}", color))
     there = ~np.isnan(iou)
@@ -71,10 +72,11 @@ def _panel(name: str, ids: Sequence[int], iou: NDArray[np.float64]) -> Image.Ima
     return panel
 
 
-def _examples(iou: NDArray[np.float64]) -> list[int]:
-    """Columns of the worst, the median and the best object; fewer if there are fewer objects."""
+def _examples(iou: NDArray[np.float64]) -> dict[str, int]:
+    """Columns of the worst, the median and the best object; of two, worst and best, and one needs no telling apart."""
     order = np.argsort(np.nanmean(iou, 0)).tolist()
-    return list(dict.fromkeys([order[0], order[len(order) // 2], order[-1]]))
+    chosen = {"worst": order[0], "median": order[len(order) // 2], "best": order[-1]}
+    return {what: column for what, column in chosen.items() if len(order) > (2 if what == "median" else 1)}
 
 
 def _place(t: int, value: float, count: int) -> tuple[float, float]:
@@ -84,8 +86,11 @@ def _place(t: int, value: float, count: int) -> tuple[float, float]:
 
 
 def _curve(draw: ImageDraw.ImageDraw, values: NDArray[np.float64], color: tuple[int, int, int], width: int) -> None:
-    """A line with gaps where there is no value."""
+    """A line with gaps where there is no value, and a dot for each value, so that one between gaps is seen."""
     points = [_place(t, value, len(values)) for t, value in enumerate(values.tolist())]
+    for x, y in points:
+        if not math.isnan(y):
+            draw.ellipse([(x - width, y - width), (x + width, y + width)], fill=color)
     for before, after in pairwise(points):
         if not any(math.isnan(y) for _, y in (before, after)):
             draw.line([before, after], fill=color, width=width)

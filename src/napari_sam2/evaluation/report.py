@@ -15,6 +15,9 @@ from napari_sam2.errors import EvaluationError
 from napari_sam2.evaluation.comparison import MovieScores
 from napari_sam2.io.atomic import replacing
 
+CLICKS = "clicks to "
+"""How the names of those values begin that count clicks; they are NaN where a goal was not reached."""
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -29,8 +32,12 @@ class Report:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean over the movies that have a value; NaN if none has."""
-        return {name: _mean([m.values[name] for m in self.movies if name in m.values]) for name in self.columns}
+        """Mean over the movies that have a value; NaN if none has, and of clicks if not all have reached the goal."""
+        means = {name: _mean([m.values[name] for m in self.movies if name in m.values]) for name in self.columns}
+        missed = {
+            name for m in self.movies for name, v in m.values.items() if name.startswith(CLICKS) and math.isnan(v)
+        }
+        return means | dict.fromkeys(missed, math.nan)
 
     @property
     def mean_of_objects(self) -> dict[str, float]:
@@ -106,7 +113,7 @@ def _mean(values: Sequence[float]) -> float:
 def _number(name: str, value: float) -> str:
     if math.isnan(value):
         return "-"
-    return f"{value:.2f}" if name.startswith("clicks") else f"{value:g}" if name == "switches" else f"{value:.3f}"
+    return f"{value:.2f}" if name.startswith(CLICKS) else f"{value:g}" if name == "switches" else f"{value:.3f}"
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

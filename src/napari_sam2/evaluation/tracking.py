@@ -11,6 +11,7 @@ from napari_sam2.errors import EvaluationError
 from napari_sam2.evaluation.comparison import ComparisonRules, MovieScores, compare
 from napari_sam2.evaluation.interaction import ClickRules, Round, Start, clicks_needed, correct_offline, correct_online
 from napari_sam2.evaluation.overlap import true_clicks
+from napari_sam2.evaluation.report import CLICKS
 from napari_sam2.io.data_sets import DATA_SETS, Entry
 from napari_sam2.io.label_files import open_labels
 from napari_sam2.io.label_movie import LabelMovie
@@ -100,7 +101,7 @@ def track_and_measure(
     if rules.corrections is None:
         return scores
     rounds = tuple(rules.corrections(start, truth, clicks, rules.clicks))
-    needed = {f"clicks to {goal}": _or_nan(clicks_needed(rounds, goal)) for goal in GOALS}
+    needed = {f"{CLICKS}{goal}": _or_nan(clicks_needed(rounds, goal)) for goal in GOALS}
     return replace(scores, rounds=rounds, values=scores.values | {"corrected": rounds[-1].iou} | needed)
 
 

@@ -39,7 +39,7 @@ def test_results_are_compared_with_truth(data):
     truth = data / "data" / "cells"
     done = run("evaluate", data / "labels.tif", truth, "--out", out, "--picture", picture, "--davis-ends")
     assert done.exit_code == 0, done.output
-    assert done.output.splitlines()[1].split()[:6] == ["cells", "7", "5", "1.000", "1.000", "1.000"]
+    assert done.output.splitlines()[1].split()[:6] == ["cells", "10", "5", "1.000", "1.000", "1.000"]
     (scores,) = json.loads(out.read_text())["movies"]
     assert scores["values"]["J&F"] == 1
     assert picture.exists()
@@ -57,7 +57,7 @@ def test_ctc_measures_of_a_data_set(data):
 def test_mistakes_are_told_in_a_line(data):
     done = run("evaluate", data / "nothing", data / "data")
     assert done.exit_code == 1
-    assert "Error: there are no labels" in done.output
+    assert "Error: there are no results on the movie cells: expected" in done.output
     assert "Traceback" not in done.output
     done = run("evaluate", data / "labels.tif", data / "data", "--measures", "iou")
     assert "Error: there is no measure 'iou'" in done.output

@@ -108,7 +108,7 @@ def test_reports_say_the_same_in_every_form(tmp_path):
     assert content["movies"][1]["rounds"][1] == {"corrected_frames": 1, "clicks": 4.0, "iou": 0.85}
     rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert rows[0] == {"movie": "a", "objects": "2", "frames": "3", "J": "0.5", "false": ""}
-    with pytest.raises(EvaluationError, match="expected a name that ends with .json or .csv"):
+    with pytest.raises(EvaluationError, match=r"expected a name that ends with .json or .csv"):
         report.save(tmp_path / "r.txt")
 
 
@@ -125,6 +125,7 @@ def test_the_picture_shows_curves_and_needs_some(tmp_path):
     assert (picture[240:, 420:] == 255).all(), "three panels of four"
     assert all((picture == color).all(-1).sum() > 100 for color in ((20, 20, 20), (200, 60, 50), (40, 140, 80)))
     write_picture(tmp_path / "p.png", [scores("a", J=0.5)])
-    assert Image.open(tmp_path / "p.png").size == (420, 240)
+    with Image.open(tmp_path / "p.png") as written:
+        assert written.size == (420, 240)
     with pytest.raises(EvaluationError, match="no IoU over frames to draw"):
         draw_report([MovieScores("a", 3, (1,), {"SEG": 1.0})])

@@ -139,7 +139,7 @@ def test_frames_are_read_one_by_one_and_found_by_number(tmp_path, labels):
     with pytest.raises(EvaluationError, match="cannot read frame 1 of"):
         movie.frame(1)
     assert np.array_equal(movie.at([2]).frame(0), movie.frame(2))
-    with pytest.raises(EvaluationError, match="labels of 3 frames, but none of frame 7.*1 of 2 are missing"):
+    with pytest.raises(EvaluationError, match=r"labels of 3 frames, but none of frame 7.*1 of 2 are missing"):
         movie.at([2, 7])
 
 

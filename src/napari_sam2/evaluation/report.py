@@ -34,9 +34,8 @@ class Report:
     def mean(self) -> dict[str, float]:
         """Mean over the movies that have a value; NaN if none has, and of clicks if not all have reached the goal."""
         means = {name: _mean([m.values[name] for m in self.movies if name in m.values]) for name in self.columns}
-        missed = {
-            name for m in self.movies for name, v in m.values.items() if name.startswith(CLICKS) and math.isnan(v)
-        }
+        goals = [name for name in self.columns if name.startswith(CLICKS)]
+        missed = [name for name in goals if any(math.isnan(m.values.get(name, 0)) for m in self.movies)]
         return means | dict.fromkeys(missed, math.nan)
 
     @property

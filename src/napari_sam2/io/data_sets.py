@@ -53,13 +53,13 @@ def result_of(results: Path, entry: Entry, *, alone: bool) -> Path:
     EvaluationError
         If they are not there.
     """
-    places = [results / entry.name, results / f"{entry.name}_RES", *([results] if alone else [])]
+    places = [results / f"{entry.name}_RES", results / entry.name, *([results] if alone else [])]
     for place in places:
         if place.exists():
             return place
     raise EvaluationError(
-        f"there are no results on the movie {entry.name} in {results}: expected {places[0]}"
-        + ("" if alone else "; or give the truth of one movie")
+        f"there are no results on the movie {entry.name}: expected "
+        + (f"{results}" if alone else f"{places[1]}; or give the truth of one movie")
     )
 
 

@@ -23,7 +23,7 @@ def truth():
 def test_a_missing_library_is_explained(monkeypatch, truth):
     monkeypatch.setitem(sys.modules, "ctc_metrics", None)
     with pytest.raises(
-        MissingExtraError, match=r'py-ctcmetrics, which is not installed: pip install "napari-sam2\[evaluate"'
+        MissingExtraError, match=r'py-ctcmetrics, which is not installed: pip install "napari-sam2\[evaluate\]"'
     ):
         measure_ctc(truth, truth)
 

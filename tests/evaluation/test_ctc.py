@@ -87,6 +87,28 @@ def test_nothing_found_and_nothing_true(truth):
         measure_ctc(np.zeros_like(truth), truth)
 
 
+def test_frames_without_cells_and_a_single_frame(truth):
+    pytest.importorskip("ctc_metrics")
+    assert measure_ctc(truth[:1], truth[:1]) == CtcScores(1, 1, 1)
+    found = truth.copy()
+    found[1] = 0
+    scores = measure_ctc(truth, found)
+    assert scores.det == pytest.approx(6 / 8)
+    # Two cells are missed, and four links to and from them. That each goes on from the one before is a link of another
+    # kind between frames 0 and 2 which the truth does not have: two to take away.
+    assert scores.tra == pytest.approx(1 - (20 + 4 * 1.5 + 2) / 89)
+    late = truth.copy()
+    late[0] = 0
+    assert measure_ctc(late, truth).det == pytest.approx(1 - 2 / 60)
+
+
+def test_segmentation_of_other_frames(truth):
+    pytest.importorskip("ctc_metrics")
+    known = label_movie(truth, segmentation=label_movie(truth[:1], numbers=[9]))
+    with pytest.raises(EvaluationError, match="has none of the frames that are compared"):
+        measure_ctc(known, truth)
+
+
 def test_tracks_are_split_at_gaps_and_legal():
     ids = [{5}, {5, 7}, {7}, {5, 7}]
     tracks = split_at_gaps(ids, [TrackLine(7, 1, 3, 5), TrackLine(5, 0, 3, 0)])

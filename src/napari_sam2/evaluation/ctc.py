@@ -48,7 +48,7 @@ def measure_ctc(truth: Labels, labels: Labels) -> CtcScores:
     Raises
     ------
     EvaluationError
-        If the shapes differ, the truth is empty, or it has `segmentation` of a frame that is not compared.
+        If the shapes differ, the truth is empty, or its `segmentation` is of other frames than those compared.
     MissingExtraError
         If py-ctcmetrics is not installed.
     """
@@ -111,6 +111,9 @@ def _write_tracks(labels: Labels, folder: Path, stem: str, name: str) -> bool:
         numbers = np.array([0, *(track.label for _, track in tracks if track.begin <= t <= track.end)])
         order = np.argsort(ids)
         _write_frame(folder / f"{stem}{t:05d}.tif", numbers[order][np.searchsorted(ids[order], frame)])
+    if labels.shape[0] == 1:
+        # The library needs two frames to look for links between.
+        _write_frame(folder / f"{stem}{1:05d}.tif", np.zeros(labels.shape[1:], np.int64))
     rows = [f"{line.label} {line.begin} {line.end} {line.parent}\n" for _, line in tracks]
     (folder / name).write_text("".join(rows), encoding="utf-8")
     return bool(tracks)
@@ -123,9 +126,11 @@ def _write_segmentation(truth: Labels, folder: Path) -> None:
         for t, frame in enumerate(truth):
             _write_frame(folder / f"man_seg{t:05d}.tif", np.unique(frame, return_inverse=True)[1].reshape(frame.shape))
         return
-    for k, number in enumerate(exact.numbers):
-        if number in truth.numbers:
-            _write_frame(folder / f"man_seg{truth.numbers.index(number):05d}.tif", exact.frame(k))
+    compared = {number: k for k, number in enumerate(exact.numbers) if number in truth.numbers}
+    if not compared:
+        raise EvaluationError(f"{exact.name} has none of the frames that are compared; leave SEG out, or compare more")
+    for number, k in compared.items():
+        _write_frame(folder / f"man_seg{truth.numbers.index(number):05d}.tif", exact.frame(k))
 
 
 def _write_frame(path: Path, labels: NDArray[Any]) -> None:

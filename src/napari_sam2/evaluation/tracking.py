@@ -91,13 +91,9 @@ def track_and_measure(
         return TrackingSession(video, model, diameter=diameter)
 
     clicks = starting_clicks(truth, rules)
-    session = start()
-    session.set_prompts(clicks)
-    total = session.plan("forward")
-    for done, _ in enumerate(session.propagate("forward"), start=1):
-        progress(done, total)
+    tracked = _track(start(), clicks, progress)
     ids = [click.object_id for click in clicks]
-    scores = compare(truth, _tracked(session, entry.name), name=entry.name, rules=rules.comparison, object_ids=ids)
+    scores = compare(truth, tracked, name=entry.name, rules=rules.comparison, object_ids=ids)
     if rules.corrections is None:
         return scores
     rounds = tuple(rules.corrections(start, truth, clicks, rules.clicks))
@@ -169,9 +165,16 @@ def _number(path: Path) -> int:
     return int(digits or -1)
 
 
-def _tracked(session: TrackingSession, name: str) -> LabelMovie:
+def _track(
+    session: TrackingSession, clicks: Sequence[PointPrompt], progress: Callable[[int, int], object]
+) -> LabelMovie:
+    session.set_prompts(clicks)
+    total = session.plan("forward")
+    for done, _ in enumerate(session.propagate("forward"), start=1):
+        progress(done, total)
     video = session.video
-    return LabelMovie(name, tuple(range(video.num_frames)), video.shape_yx, session.labels, numbered=True)
+    numbers = tuple(range(video.num_frames))
+    return LabelMovie("what was tracked", numbers, video.shape_yx, session.labels, numbered=True)
 
 
 def _or_nan(value: float | None) -> float:

@@ -67,6 +67,16 @@ def test_mistakes_are_told_in_a_line(data):
 
 
 @pytest.mark.slow
+def test_what_is_done_is_reported_if_a_later_movie_fails(data, movie):
+    (data / "data" / "late").mkdir()
+    tifffile.imwrite(data / "data" / "late" / "gt.tif", movie.labels[:3], photometric="minisblack")
+    done = run("benchmark", data / "data", "--max-objects", 1, "--max-frames", 2, "--out", data / "r.csv")
+    assert done.exit_code == 1
+    assert "Error: the movie late is not there" in done.output
+    assert (data / "r.csv").read_text().splitlines()[1].startswith("cells,1,2,")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("corrections", ["offline", "online"])
 def test_movies_are_tracked_and_corrected(data, corrections):
     out = data / "report.json"
@@ -96,6 +106,6 @@ def test_pictures_with_truth_on_some_frames(tmp_path, movie):
             Image.fromarray(movie.labels[t].astype(np.uint8)).save(truth / f"{10 + t:05d}.png")
     done = run("benchmark", tmp_path, "--max-objects", 2, "--measures", "overlap")
     assert done.exit_code == 0, done.output
-    name, objects, frames_compared, first, *_ = done.output.splitlines()[1].split()
+    name, objects, frames_compared, first, *_ = done.stdout.splitlines()[1].split()
     assert (name, objects, frames_compared) == ("cells", "2", "2")
     assert float(first) > 0.5

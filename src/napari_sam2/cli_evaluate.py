@@ -100,16 +100,22 @@ def benchmark(
         )
         entries = find_entries(data, names or ())
         network, scores = load_model(model, device=device), []
-        for entry in entries:
-            with progress_bar() as show:
-                scores.append(track_and_measure(entry, network, rules, diameter=diameter, progress=show))
-        _tell(scores, out, picture)
+        try:
+            for entry in entries:
+                typer.echo(f"Tracking {entry.name}", err=True)
+                with progress_bar() as show:
+                    scores.append(track_and_measure(entry, network, rules, diameter=diameter, progress=show))
+        finally:
+            # Whatever stopped it, the movies that are done are reported.
+            _tell(scores, out, picture)
 
 
 def _tell(scores: "list[MovieScores]", out: Path | None, picture: Path | None) -> None:
     from napari_sam2.evaluation.picture import write_picture
     from napari_sam2.evaluation.report import Report
 
+    if not scores:
+        return
     report = Report(tuple(scores))
     typer.echo(report.table())
     if out is not None:

@@ -36,6 +36,13 @@ def test_windows_examples_run(repository):
     assert len(names["session"].masklets[1]) == SPEC.num_frames
 
 
+def test_evaluation_example_runs(repository, capsys):
+    truth = render_movie(SPEC).labels
+    (example,) = blocks(repository / "docs" / "evaluation.md")
+    exec(compile(example, "docs/evaluation.md", "exec"), {"truth": truth, "labels": truth})
+    assert capsys.readouterr().out.split() == ["1.0", "1.0", "1.0", "0"]
+
+
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted(DOCS.glob("*.md")))]
 
 

@@ -2,8 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,13 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from napari_sam2 import cli_models
+from napari_sam2 import cli_evaluate, cli_models
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
+from napari_sam2.cli_options import DeviceOption, ModelOption, progress_bar
 from napari_sam2.settings import EverythingSettings, help_of
 
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
 app.add_typer(cli_models.app, name="models")
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_evaluate.benchmark)
 
 
 class DirectionOption(StrEnum):
@@ -36,10 +37,6 @@ class PrecisionName(StrEnum):
     auto = "auto"
 
 
-ModelOption = Annotated[
-    str, typer.Option(help="A name from `napari-sam2 models list`, or the path of a .safetensors or .pt file.")
-]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 PrecisionOption = Annotated[
     PrecisionName, typer.Option(help="float32 is exact; bfloat16 is faster where the device is made for it.")
 ]
@@ -89,7 +86,7 @@ def track(
         session.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
         try:
-            with _progress_bar() as show:
+            with progress_bar() as show:
                 api.run(session, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
         finally:
             # Whatever stopped it, hours of work are not thrown away.
@@ -114,7 +111,7 @@ def everything(
         from napari_sam2 import api
 
         settings = EverythingSettings(quality=quality, min_area=min_area)
-        with _progress_bar(" points") as show:
+        with progress_bar(" points") as show:
             found = api.everything(
                 image,
                 frame=frame,
@@ -140,7 +137,7 @@ def demo(
     with errors_in_one_line():
         from napari_sam2.demo import run_demo
 
-        with _progress_bar() as update:
+        with progress_bar() as update:
             report = run_demo(out, model=model, progress=lambda _, done, total: update(done, total), say=typer.echo)
     rows = {
         "frames": f"{report.frames}",
@@ -228,20 +225,6 @@ def sample(path: Annotated[Path, typer.Argument(help="The TIFF to write; its lab
 
         for written in write_sample(path):
             typer.echo(f"Wrote {written}")
-
-
-@contextmanager
-def _progress_bar(unit: str = " frames") -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal whose length is known only with the first step."""
-    from tqdm import tqdm
-
-    with tqdm(unit=unit, disable=not sys.stderr.isatty(), dynamic_ncols=True) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
 
 
 def _has_display() -> bool:

@@ -6,6 +6,8 @@ __all__ = [
     "CheckpointError",
     "DeviceError",
     "DownloadError",
+    "EvaluationError",
+    "MissingExtraError",
     "MovieError",
     "NapariSam2Error",
     "PromptError",
@@ -27,6 +29,14 @@ class DeviceError(NapariSam2Error):
 
 class DownloadError(NapariSam2Error):
     """Weights that are not on this machine and cannot be had."""
+
+
+class EvaluationError(NapariSam2Error, ValueError):
+    """Truth or results that cannot be read, or that do not fit one another."""
+
+
+class MissingExtraError(NapariSam2Error, ImportError):
+    """A library that this needs is not installed; the message names the extra that brings it."""
 
 
 class PromptError(NapariSam2Error, ValueError):

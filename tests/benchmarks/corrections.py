@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 
 import napari_sam2
+from napari_sam2.evaluation.davis import region_similarity
 from napari_sam2.evaluation.overlap import true_clicks
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.tracking_session import TrackingSession
@@ -30,8 +31,7 @@ def ious(session: TrackingSession, object_id: int, truth: np.ndarray) -> list[fl
         true, shown = labels == object_id, np.zeros(labels.shape, np.uint8)
         if object_id in session.masklets and t in session.masklets[object_id]:
             session.masklets[object_id][t].paint(shown, 1)
-        union = (true | (shown > 0)).sum()
-        found.append(float((true & (shown > 0)).sum() / union) if true.any() else float("nan"))
+        found.append(region_similarity(true, shown > 0) if true.any() else float("nan"))
     return found
 
 

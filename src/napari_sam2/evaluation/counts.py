@@ -48,7 +48,8 @@ def count_cells(truth: NDArray[np.integer], labels: NDArray[np.integer]) -> Coun
     """
     if truth.shape != labels.shape:
         raise ValueError(f"truth has the shape {truth.shape}, labels {labels.shape}; they must be of the same frame")
-    both, true_areas, areas = _overlaps(truth, labels)
+    table = overlaps(truth, labels)
+    both, true_areas, areas = table.both, table.true_areas, table.areas
     iou = both / (true_areas[:, None] + areas[None] - both)
     of_cell, of_mask = both > true_areas[:, None] / 2, both > areas / 2
     matches = iou > 0.5
@@ -68,13 +69,33 @@ def count_cells(truth: NDArray[np.integer], labels: NDArray[np.integer]) -> Coun
     )
 
 
-def _overlaps(
-    truth: NDArray[np.integer], labels: NDArray[np.integer]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Pixels that N true cells and M masks have in common, (N, M), and the areas (N,) and (M,)."""
+@dataclass(frozen=True, slots=True)
+class FrameOverlaps:
+    """What N true cells and M masks of a frame have in common.
+
+    Attributes
+    ----------
+    both : (N, M)
+        Pixels.
+    true_ids, true_areas : (N,)
+    ids, areas : (M,)
+        Background is left out.
+    """
+
+    both: NDArray[np.int64]
+    true_ids: NDArray[np.integer]
+    ids: NDArray[np.integer]
+    true_areas: NDArray[np.int64]
+    areas: NDArray[np.int64]
+
+
+def overlaps(truth: NDArray[np.integer], labels: NDArray[np.integer]) -> FrameOverlaps:
+    """Count the pixels that true cells and masks of a frame (Y, X) have in common."""
     true_ids, cells = np.unique(truth, return_inverse=True)
     ids, masks = np.unique(labels, return_inverse=True)
     ones = np.ones(truth.size, np.int64)
     table = sparse.coo_array((ones, (cells.ravel(), masks.ravel())), shape=(len(true_ids), len(ids))).toarray()
-    true_areas, areas = table.sum(1), table.sum(0)
-    return table[true_ids > 0][:, ids > 0], true_areas[true_ids > 0], areas[ids > 0]
+    rows, columns = true_ids > 0, ids > 0
+    return FrameOverlaps(
+        table[rows][:, columns], true_ids[rows], ids[columns], table.sum(1)[rows], table.sum(0)[columns]
+    )

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from napari_sam2.errors import MovieError
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
 class LazyArray(Protocol):
@@ -34,7 +36,7 @@ class LazyArray(Protocol):
 
 
 def open_movie_file(path: Path) -> LazyArray:
-    """Open a TIFF, a .zarr folder, or a folder with one TIFF a frame (in the order of their names).
+    """Open a TIFF, a .zarr folder, or a folder with one TIFF, JPEG or PNG a frame (in the order of their names).
 
     Raises
     ------
@@ -49,7 +51,7 @@ def open_movie_file(path: Path) -> LazyArray:
         if path.is_dir() and (path.suffix.lower() == ".zarr" or _has_zarr_metadata(path)):
             return _open_zarr(path)
         if path.is_dir():
-            return TiffFolder(path)
+            return FrameFolder(path)
         raise ValueError("expected a TIFF, a .zarr folder or a folder of TIFFs; convert it, or open it in napari")
     except Exception as exc:
         raise MovieError(f"cannot open the movie {path}: {exc}") from exc
@@ -132,27 +134,34 @@ class TiffMovie:
         return self.shape[0]
 
 
-class TiffFolder:
-    """A folder with one TIFF a frame, as the Cell Tracking Challenge has them; frames in the order of the names."""
+class FrameFolder:
+    """A folder with one file a frame, in the order of the names.
+
+    TIFFs, as the Cell Tracking Challenge has them; without any TIFF, JPEGs or PNGs, as sets of videos have them.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.paths = sorted(
-            entry
-            for entry in Path(path).iterdir()
-            if entry.suffix.lower() in TIFF_SUFFIXES and not entry.name.startswith(".")
-        )
+        files = sorted(entry for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        tiffs = [entry for entry in files if entry.suffix.lower() in TIFF_SUFFIXES]
+        self.paths = tiffs or [entry for entry in files if entry.suffix.lower() in PICTURE_SUFFIXES]
         if not self.paths:
             raise ValueError("the folder holds no TIFF; expected one a frame, such as t000.tif, t001.tif")
-        first = tifffile.imread(self.paths[0])
+        self._read: Callable[[Path], NDArray[Any]] = tifffile.imread if tiffs else _read_picture
+        first = self[0]
         self.shape: tuple[int, ...] = (len(self.paths), *first.shape)
         self.dtype: np.dtype[Any] = first.dtype
 
     def __getitem__(self, t: int) -> NDArray[Any]:
-        pixels: NDArray[Any] = tifffile.imread(self.paths[index(t)])
-        return pixels
+        return self._read(self.paths[index(t)])
 
     def __len__(self) -> int:
         return self.shape[0]
+
+
+def _read_picture(path: Path) -> NDArray[Any]:
+    """(Y, X) if it is gray, else (Y, X, 3)."""
+    with Image.open(path) as picture:
+        return np.asarray(picture if picture.mode in ("L", "I", "I;16") else picture.convert("RGB"))
 
 
 class _TiffComplaints(logging.Handler):

@@ -236,6 +236,9 @@ class Masklet(Mapping[int, FrameMask]):
             at = self._rows.find(frame)
             return at is not None and bool(self._rows.array["state"][at] == _ABSENT)
 
+    def load(self) -> None:
+        """Take into memory what is not there yet; here all of it is."""
+
     @property
     def nbytes(self) -> int:
         """Bytes that the masks take, in memory or on disk: rows, and packed crops.

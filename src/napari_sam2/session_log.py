@@ -47,6 +47,9 @@ class SessionLog(Protocol):
     def removing(self, known: "TrackedObject") -> None:
         """An object is about to go, with all that is known of it; `known` itself stays as it is."""
 
+    def close(self) -> None:
+        """The session is needed no more."""
+
     def end(self, step: Step) -> None:
         """The step is done, or was broken off by an error: then what changed until there has changed."""
 
@@ -96,6 +99,13 @@ class SessionLogs:
         """Tell that an object is about to go."""
         for log in self._logs:
             log.removing(known)
+
+    def close(self) -> None:
+        """Tell that the session is needed no more, and nobody listens from now on."""
+        with ExitStack() as closing:
+            for log in self._logs:
+                closing.callback(log.close)
+        self._logs = []
 
     def _leave(self) -> None:
         self._is_within = False

@@ -143,6 +143,11 @@ class TrackedObject:
         """The frames of which anything is known, sorted."""
         return sorted({*self.prompts, *self._answers, *self.masklet, *self.masklet.absent, *self._trail.frames})
 
+    def load(self) -> None:
+        """Take into memory whatever is only stored, because it is about to leave the store."""
+        self._trail.load()
+        self.masklet.load()
+
     def record(self, frame: int) -> FrameRecord:
         """All that is known of the object on a frame, to be stored or to be put back."""
         followed, mask = self.followed, self.masklet.get(frame)

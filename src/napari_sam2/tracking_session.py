@@ -312,6 +312,10 @@ class TrackingSession:
         """How many frames `resume` would yield. Raises as `resume` does."""
         return sum(len(sweep.frames) for sweep in self._left()[0])
 
+    def close(self) -> None:
+        """Let go of the folder that the session is stored in, if there is one; nothing is stored from now on."""
+        self.logs.close()
+
     def labels(self, frame: int) -> NDArray[np.uint32]:
         """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
         masks = [known.masklet[frame] for known in self._objects.values() if frame in known.masklet]

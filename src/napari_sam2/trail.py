@@ -66,14 +66,18 @@ class Trail:
         self._at[lost] = 0
         return lost
 
-    @property
-    def _at(self) -> NDArray[np.uint32]:
+    def load(self) -> NDArray[np.uint32]:
+        """Take into memory what is on it to begin with, unless that is done; returns the number of each origin."""
         if self._array is None:
             array = np.zeros(self._num_frames, np.uint32)
             for frame, origin in () if self._stored is None else self._stored():
                 array[frame] = self._number(origin)
             self._array, self._stored = array, None
         return self._array
+
+    @property
+    def _at(self) -> NDArray[np.uint32]:
+        return self.load()
 
     def _number(self, origin: Origin) -> int:
         return self._numbers.setdefault(origin, len(self._numbers))

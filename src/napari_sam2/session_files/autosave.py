@@ -76,8 +76,8 @@ class Autosave:
             with self.store.database.transaction() as connection:
                 for object_id in self._removed:
                     self.store.remove(connection, object_id)
-                for object_id, (known, frames) in self._pending.items():
-                    self.store.write(connection, object_id, ((t, known.record(t)) for t in sorted(frames)))
+                pending = ((known, t) for known, frames in self._pending.values() for t in sorted(frames))
+                self.store.write(connection, ((known.object_id, t, known.record(t)) for known, t in pending))
                 write_meta(connection, changed)
         except BaseException:
             self.store.forget_numbers()

@@ -1,20 +1,25 @@
 """The database of one session's folder: opened safely, read by any thread, written in transactions."""
 
 import os
+import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from napari_sam2.errors import AutosaveError, SessionError
+from napari_sam2.io.atomic import replacing
 from napari_sam2.session_files import schema
 from napari_sam2.session_files.lock import SessionLock
 
 FILE_NAME = "session.sqlite"
 _OURS = (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm", f"{FILE_NAME}-journal", "lock", "owner.json")
+
+_PART = re.compile(r"\.(session|owner)\.\d+\.part\.\w+")
+"""What was being written when its process was killed."""
 
 
 class Database:
@@ -33,18 +38,26 @@ class Database:
         self.read_only_because = why
         self._connection = connection
         self._lock = lock
+        self._is_closed = False
         self._one_at_a_time = RLock()
 
     @classmethod
-    def create(cls, folder: Path) -> "Database":
-        """Make a new session in a folder that is not there, or is empty; it is whole once its tables are filled.
+    def create(cls, folder: Path, fill: Callable[[sqlite3.Connection], None]) -> "Database":
+        """Make a new session in a folder that is not there, or is empty; it has its name only when it is whole.
+
+        Parameters
+        ----------
+        fill
+            Makes the tables, and what is in them to begin with.
 
         Raises
         ------
         SessionError
             If there is something in the folder, or it cannot be written to.
         """
-        strange = sorted(p.name for p in folder.iterdir() if p.name not in _OURS) if folder.is_dir() else []
+        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        parts = [name for name in names if _PART.fullmatch(name)]
+        strange = set(names) - set(parts) - set(_OURS)
         if strange or is_session(folder) or (folder.exists() and not folder.is_dir()):
             what = "holds a session already" if is_session(folder) else "is there already and is not an empty folder"
             raise SessionError(
@@ -52,17 +65,27 @@ class Database:
             )
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _refuse_links(folder)
             lock = SessionLock(folder)
+        except OSError as error:
+            raise SessionError(f"no session can be made in {folder} ({error}): give another folder") from error
+        try:
             if not lock.take():
                 raise SessionError(f"{folder} is being made a session by {lock.owner}: give another name")
-            _refuse_links(folder)
-            # What was killed before it was a session.
-            for name in _OURS[:4]:
-                (folder / name).unlink(missing_ok=True)
-            connection = _connect(folder / FILE_NAME, "rwc")
-        except (OSError, sqlite3.Error) as error:
-            raise SessionError(f"no session can be made in {folder} ({error}): give another folder") from error
-        return cls(folder, connection, lock, None)
+            for name in parts:
+                (folder / name).unlink()
+            with replacing(folder / FILE_NAME) as part, closing(_connect(part, "rwc")) as connection:
+                connection.execute("PRAGMA journal_mode = MEMORY")
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("BEGIN")
+                fill(connection)
+                connection.execute("COMMIT")
+            return cls(folder, _connect(folder / FILE_NAME, "rw"), lock, None)
+        except BaseException as error:
+            lock.release()
+            if isinstance(error, (OSError, sqlite3.Error)):
+                raise SessionError(f"no session can be made in {folder} ({error}): give another folder") from error
+            raise
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> "Database":
@@ -73,12 +96,14 @@ class Database:
         SessionError
             If there is none, or it is damaged, hostile, or of a newer format.
         """
-        if not is_session(folder):
+        if not (is_session(folder) or (folder / FILE_NAME).is_symlink()):
             raise SessionError(f"{folder} holds no session: give the folder that `autosave` or `--session` named")
         _refuse_links(folder)
         lock, why = (None, "it was opened only to be looked at") if read_only else _take(folder)
         connection: sqlite3.Connection | None = None
         try:
+            if _is_cut_short(folder / FILE_NAME):
+                raise damaged(folder, "the file is cut short")
             connection = _connect(folder / FILE_NAME, "ro" if why else "rw")
             schema.check(connection, str(folder))
         except BaseException as error:
@@ -97,8 +122,10 @@ class Database:
         Raises
         ------
         SessionError
-            If the file is damaged.
+            If the file is damaged, or was closed.
         """
+        if self._is_closed:
+            raise SessionError(f"the session in {self.folder} was closed: open it with `reopen_session`")
         try:
             with self._one_at_a_time:
                 return self._connection.execute(sql, values).fetchall()
@@ -130,6 +157,7 @@ class Database:
     def close(self) -> None:
         """Let go of the files, and let others write."""
         with self._one_at_a_time:
+            self._is_closed = True
             self._connection.close()
             if self._lock is not None:
                 self._lock.release()
@@ -147,9 +175,8 @@ class Database:
 
 
 def is_session(folder: Path) -> bool:
-    """Whether a folder holds the database of a session that was made completely, by the looks of it."""
-    path = folder / FILE_NAME
-    return path.is_file() and (path.stat().st_size > 0 or path.with_name(f"{FILE_NAME}-wal").exists())
+    """Whether a folder holds a session, by the name of the file in it."""
+    return (folder / FILE_NAME).is_file()
 
 
 def damaged(folder: Path, error: object) -> SessionError:
@@ -177,6 +204,17 @@ def _refuse_links(folder: Path) -> None:
             )
 
 
+def _is_cut_short(path: Path) -> bool:
+    """Whether there are fewer pages than the file says itself; what is still in the log may make up for some."""
+    log = path.with_name(f"{FILE_NAME}-wal")
+    with path.open("rb") as file:
+        header = file.read(32)
+    if len(header) < 32 or (log.exists() and log.stat().st_size > 0):
+        return False
+    page = int.from_bytes(header[16:18], "big")
+    return int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page) > path.stat().st_size
+
+
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     # On a disk that cannot be written to, not even the index of the log can be made.
     is_fixed = mode == "ro" and not os.access(path.parent, os.W_OK) and not path.with_name(f"{FILE_NAME}-wal").exists()
@@ -184,8 +222,10 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    if mode != "ro":
+    if mode == "rw":
         # Whatever is committed outlives the process; after a power cut the last steps may be missing, nothing else.
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
+        # Pages; most are written again with the next frames, so that they had better not leave the log too soon.
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection

@@ -1,6 +1,7 @@
 """Begin a session in a folder, and open one again."""
 
 import os
+import sqlite3
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -62,14 +63,12 @@ def begin_autosave(
         "settings": settings_to_json(session.settings),
         "run": None,
     }
-    database = Database.create(folder)
-    try:
-        with database.transaction() as connection:
-            schema.create(connection)
-            write_meta(connection, meta)
-    except BaseException:
-        database.close()
-        raise
+
+    def fill(connection: sqlite3.Connection) -> None:
+        schema.create(connection)
+        write_meta(connection, meta)
+
+    database = Database.create(folder, fill)
     _attach(session, database)
 
 
@@ -238,6 +237,8 @@ def _read(database: Database) -> Iterator[None]:
     """Say of values that make no sense that the session is damaged."""
     try:
         yield
+    except SessionError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, PromptError) as error:
         raise damaged(database.folder, error) from error
 

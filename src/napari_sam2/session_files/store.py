@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_sam2.errors import SessionError
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
 from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts
@@ -104,11 +105,10 @@ class SessionStore:
                 found[object_id][frame] = record
         return found
 
-    def write(self, connection: sqlite3.Connection, object_id: int, records: Iterable[tuple[int, FrameRecord]]) -> None:
-        """Write all that is known of an object on some frames, in place of what was there."""
-        connection.execute("INSERT OR IGNORE INTO objects (object_id) VALUES (?)", (object_id,))
+    def write(self, connection: sqlite3.Connection, records: Iterable[tuple[int, int, FrameRecord]]) -> None:
+        """Write all that is known of objects on frames, given as (object_id, frame, record), over what was there."""
         frames, prompts, answers, gone, keys = [], [], [], [], []
-        for frame, record in records:
+        for object_id, frame, record in records:
             key = object_id, frame
             keys.append(key)
             if record.prompts is not None:
@@ -120,6 +120,8 @@ class SessionStore:
                 gone.append(key)
             else:
                 frames.append((*key, *row))
+        ids = [(object_id,) for object_id in {i for i, _ in keys}]
+        connection.executemany("INSERT OR IGNORE INTO objects (object_id) VALUES (?)", ids)
         connection.executemany("DELETE FROM prompts WHERE object_id = ? AND frame = ?", keys)
         connection.executemany("DELETE FROM answers WHERE object_id = ? AND frame = ?", keys)
         connection.executemany(f"INSERT INTO prompts VALUES ({', '.join('?' * 9)})", prompts)
@@ -167,6 +169,8 @@ class SessionStore:
     def _damage_told(self) -> Iterator[None]:
         try:
             yield
+        except SessionError:
+            raise
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise damaged(self.database.folder, error) from error
 

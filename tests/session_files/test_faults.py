@@ -1,0 +1,324 @@
+"""Kills, full disks, second processes, and files that are damaged or meant to do harm."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from napari_sam2.api import reopen_session
+from napari_sam2.errors import AutosaveError, PropagationError, SessionError
+from napari_sam2.session_files import autosave, schema
+from napari_sam2.session_files.database import Database
+from napari_sam2.session_files.info import describe
+from toy_model import ToyModel
+from toy_scene import FAST, STILL, click
+from toy_session import again, begin, shown
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    return ToyModel().install(monkeypatch)
+
+
+@pytest.fixture
+def folder(toy, tmp_path):
+    """A session of two objects, half way through."""
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
+    for _ in session.propagate("forward", last=5):
+        pass
+    session.close()
+    return tmp_path / "s.sam2"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks")
+@pytest.mark.slow
+def test_row_31_nothing_acknowledged_is_lost_by_a_kill():
+    script = HERE.parent / "faults" / "kill_at_random.py"
+    done = subprocess.run([sys.executable, script, "8"], capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) == 10
+
+
+class FullDisk:
+    """Transactions of a database fail while it is full, at their end."""
+
+    def __init__(self, monkeypatch):
+        self.is_full = True
+        real = autosave.write_meta
+
+        def write(connection, values):
+            real(connection, values)
+            if self.is_full:
+                raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(autosave, "write_meta", write)
+
+
+def test_row_32_a_full_disk_stops_the_run_and_a_later_step_writes_what_is_missing(toy, folder, monkeypatch):
+    session = again(toy, folder)
+    disk = FullDisk(monkeypatch)
+    with pytest.raises(PropagationError, match=r"cannot be written to .*s\.sam2 \(database or disk is full; \d+ MiB"):
+        list(session.propagate("forward"))
+    with pytest.raises(AutosaveError, match="stays in memory"):
+        session.add_prompts(click(3, 1, FAST, 4))
+    assert session.run.frame == 0
+    assert (1, 3) in session.prompts, "the edit is made, though it is not stored"
+    with pytest.raises(AutosaveError):
+        list(session.resume())
+    assert [session.run.frame, session.masklets[1].frames[-1]] == [1, 5]
+    read = again(toy, folder, read_only=True)
+    assert (1, 3) not in read.prompts, "nothing of a step that failed is stored"
+    read.close()
+    disk.is_full = False
+    assert [result.frame for result in session.resume()] == list(range(2, 12))
+    before = shown(session)
+    session.close()
+    opened = again(toy, folder)
+    assert shown(opened) == before
+    opened.close()
+
+
+def test_row_32_a_full_disk_when_an_object_is_removed_and_made_anew(toy, folder, monkeypatch):
+    session = again(toy, folder)
+    disk = FullDisk(monkeypatch)
+    with pytest.raises(AutosaveError):
+        session.remove_object(1)
+    with pytest.raises(AutosaveError):
+        session.add_prompts(click(8, 1, STILL))
+    with pytest.raises(AutosaveError):
+        session.close()
+    assert disk.is_full
+    opened = again(toy, folder)
+    assert opened.masklets[1].frames == tuple(range(6)), "all as it was"
+    disk.is_full = False
+    opened.remove_object(1)
+    opened.add_prompts(click(8, 1, STILL))
+    opened.segment(8, 1)
+    opened.close()
+    last = again(toy, folder)
+    assert last.masklets[1].frames == (8,)
+    last.close()
+
+
+def test_row_33_a_second_one_can_only_look(toy, folder):
+    session = again(toy, folder)
+    with pytest.warns(UserWarning, match=rf"can only be looked at, because it is open in process {os.getpid()} on"):
+        second = again(toy, folder)
+    assert shown(second) == shown(session)
+    for edit in (
+        lambda: second.add_prompts(click(1, 5, STILL)),
+        lambda: second.remove_object(1),
+        lambda: second.segment(0, 1),
+        lambda: next(second.propagate("forward")),
+        lambda: setattr(second, "cleaning", second.cleaning),
+    ):
+        with pytest.raises(SessionError, match="can only be looked at, because it is open in process"):
+            edit()
+    assert shown(second) == shown(session)
+    session.add_prompts(click(1, 5, STILL))
+    second.close()
+    session.close()
+    third = again(toy, folder)
+    assert (5, 1) in third.prompts
+    third.close()
+
+
+def test_row_33_another_process_is_seen_and_what_it_leaves_behind_when_killed_is_not_in_the_way(toy, folder):
+    code = f"""
+import time
+from pathlib import Path
+from napari_sam2.session_files.lock import SessionLock
+lock = SessionLock(Path({str(folder)!r}))
+print(lock.take(), flush=True)
+time.sleep(100)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "True\n"
+        with pytest.warns(UserWarning, match=f"it is open in process {other.pid} on"):
+            second = again(toy, folder)
+        second.close()
+        other.kill()
+    assert (folder / "lock").exists()
+    assert (folder / "owner.json").exists(), "the killed process could not take it away"
+    third = again(toy, folder)
+    third.add_prompts(click(1, 5, STILL))
+    third.close()
+
+
+def test_a_session_is_never_overwritten(toy, folder, tmp_path):
+    with pytest.raises(SessionError, match=r"holds a session already.*reopen_session"):
+        begin(toy, folder)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("years of work")
+    with pytest.raises(SessionError, match="is not an empty folder"):
+        begin(toy, tmp_path / "full")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.txt"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SessionError, match="is not an empty folder"):
+        begin(toy, tmp_path / "file")
+    with pytest.raises(SessionError, match="holds no session: give the folder"):
+        again(toy, tmp_path / "full")
+
+
+def edit(folder, *statements):
+    connection = sqlite3.connect(folder / "session.sqlite")
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("PRAGMA user_version = 7", r"is of format 7, and this version .* up to 1: install a newer napari-sam2"),
+        ("PRAGMA user_version = 0", "which never was"),
+        ("PRAGMA application_id = 3", "no session of napari-sam2"),
+        ("DROP TABLE answers", "'answers' in it is not as it should be"),
+        ("CREATE TABLE more (x)", "'more' in it is not as it should be"),
+        ("CREATE TRIGGER evil AFTER INSERT ON objects BEGIN DELETE FROM prompts; END", "'evil' in it is not"),
+        ("CREATE VIEW evil AS SELECT 1", "'evil' in it is not"),
+        ("UPDATE meta SET value = '{'", "is damaged"),
+        ("UPDATE meta SET value = '[' || substr(replace(hex(zeroblob(60000)), '00', '['), 2)", "is damaged"),
+        ("DELETE FROM meta WHERE name = 'movie'", "is damaged .*'movie'"),
+        ("UPDATE meta SET value = '{\"cleaning\": {\"fill_holes\": -4}}' WHERE name = 'settings'", "fill_holes is -4"),
+        ("UPDATE meta SET value = '{\"__class__\": 1}' WHERE name = 'settings'", "setting __class__"),
+        ("UPDATE prompts SET frame = 99", "damaged"),
+        ("UPDATE prompts SET y0 = 1e9", "lies outside the image"),
+        ("UPDATE prompts SET kind = 'os.system'", "is a 'os.system'"),
+        ("UPDATE prompts SET kind = 'mask', y1 = 1e9, x1 = 1e9, bits = x'00'", "damaged"),
+        ("UPDATE answers SET logits = x'00'", "does not have the bytes"),
+        ("UPDATE answers SET pointer = x'000000'", "does not have the bytes"),
+        ("UPDATE answers SET logits_height = 1000000, logits_width = 1000000", "does not have the bytes"),
+        ("UPDATE answers SET logits_height = -1, logits_width = -1", "does not have the bytes"),
+        ("UPDATE answers SET height = 0", "was seen in the window"),
+        ("UPDATE answers SET rows = 33", "was seen in the window"),
+        ("UPDATE answers SET points = 5", "to none that there are"),
+        ("UPDATE answers SET sources = 'import os'", "damaged"),
+        ("UPDATE answers SET object_id = 9 WHERE object_id = 1", "damaged"),
+        ("UPDATE objects SET object_id = -4 WHERE object_id = 1", "an ID that is none"),
+    ],
+)
+def test_row_38_what_makes_no_sense_is_refused_when_the_session_is_opened(toy, folder, statement, message):
+    edit(folder, statement)
+    with pytest.raises(SessionError, match=message):
+        again(toy, folder)
+    # The lock is let go of, and the next one is told the same.
+    with pytest.raises(SessionError, match=message):
+        again(toy, folder)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE frames SET bits = x'00'",
+        "UPDATE frames SET bits = 'text'",
+        "UPDATE frames SET y1 = 1000000000, x1 = 1000000000",
+        "UPDATE frames SET y0 = -5",
+        "UPDATE frames SET y1 = y0",
+        "UPDATE frames SET score = 'high'",
+        "UPDATE frames SET x0 = 1.5",
+    ],
+)
+def test_row_38_a_mask_that_makes_no_sense_is_refused_when_it_is_asked_for(toy, folder, statement):
+    edit(folder, statement)
+    session = again(toy, folder)
+    with pytest.raises(SessionError, match=r"the session in .*s\.sam2 is damaged"):
+        session.labels(2)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE frames SET frame = frame + 4000000",
+        "UPDATE frames SET origin = 77",
+        "UPDATE origins SET prompted = '{}'",
+    ],
+)
+def test_row_38_a_trail_that_makes_no_sense_is_refused_when_it_is_needed(toy, folder, statement):
+    edit(folder, statement)
+    session = again(toy, folder)
+    with pytest.raises(SessionError, match=r"the session in .*s\.sam2 is damaged"):
+        list(session.propagate("forward"))
+    with pytest.raises(SessionError, match="damaged"):
+        session.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no database", b"SQLite format 3\x00" + bytes(5000)])
+def test_row_38_what_is_no_database_is_refused(toy, folder, content):
+    (folder / "session.sqlite").write_bytes(content)
+    with pytest.raises(SessionError, match=r"s\.sam2 (holds|is damaged)|session in .* is damaged"):
+        again(toy, folder)
+    with pytest.raises(SessionError):
+        describe(folder)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.95])
+def test_row_38_a_file_that_was_cut_short_is_refused_or_read_without_inventing_anything(toy, folder, share):
+    whole = again(toy, folder)
+    masks = {i: dict(masklet) for i, masklet in whole.masklets.items()}
+    whole.close()
+    path = folder / "session.sqlite"
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(SessionError, match="damaged"):
+        session = again(toy, folder)
+        for i, masklet in session.masklets.items():
+            assert dict(masklet).items() <= masks[i].items()
+
+
+@pytest.mark.parametrize("name", ["session.sqlite", "session.sqlite-wal", "lock", "owner.json"])
+def test_row_38_a_link_is_not_followed(toy, folder, tmp_path, name):
+    elsewhere = tmp_path / "elsewhere"
+    if (folder / name).exists():
+        shutil.move(folder / name, elsewhere)
+    else:
+        elsewhere.write_bytes(b"mine")
+    before = elsewhere.read_bytes()
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(SessionError, match="is a link"):
+        again(toy, folder)
+    assert elsewhere.read_bytes() == before
+
+
+@pytest.mark.parametrize("path", ["//evil/share/movie.tif", "\\\\evil\\share\\movie.tif"])
+def test_row_38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder, path, monkeypatch):
+    asked = []
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda self: asked.append(str(self)) or exists(self))
+    quoted = path.replace("\\", "\\\\")
+    edit(folder, f"UPDATE meta SET value = json_set(value, '$.path', '{path}') WHERE name = 'movie'")
+    with pytest.raises(SessionError, match="which is not there: give it as"):
+        reopen_session(folder, model=toy)
+    assert not [name for name in asked if "evil" in name], quoted
+
+
+def test_row_38_nothing_is_written_outside_of_the_folder(toy, folder, tmp_path):
+    before = sorted(p.name for p in tmp_path.iterdir())
+    session = again(toy, folder)
+    list(session.propagate("both"))
+    session.close()
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+    assert sorted(p.name for p in folder.iterdir()) == ["lock", "session.sqlite"]
+
+
+def test_what_was_killed_while_it_was_made_is_made_anew(toy, tmp_path):
+    def dies(connection):
+        schema.create(connection)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Database.create(tmp_path / "s.sam2", dies)
+    with pytest.raises(SessionError, match="holds no session"):
+        again(toy, tmp_path / "s.sam2")
+    (tmp_path / "s.sam2" / ".session.12345.part.sqlite").write_bytes(b"what a kill leaves")
+    begin(toy, tmp_path / "s.sam2").close()
+    assert [p.name for p in (tmp_path / "s.sam2").glob("*part*")] == []
+    assert describe(tmp_path / "s.sam2")["objects"] == "0"

@@ -190,6 +190,12 @@ def edit(folder, *statements):
         ("DELETE FROM meta WHERE name = 'movie'", "is damaged .*'movie'"),
         ("UPDATE meta SET value = '{\"cleaning\": {\"fill_holes\": -4}}' WHERE name = 'settings'", "fill_holes is -4"),
         ("UPDATE meta SET value = '{\"__class__\": 1}' WHERE name = 'settings'", "setting __class__"),
+        ("UPDATE meta SET value = json_set(value, '$.contrast[0]', 1e999) WHERE name = 'movie'", "damaged"),
+        ("UPDATE meta SET value = replace(value, '256', 'Infinity') WHERE name = 'movie'", "damaged"),
+        (
+            "UPDATE meta SET value = replace(value, '[0.0, 1.0]', '[1.0, 0.0]') WHERE name = 'movie'",
+            "contrast of the movie is 1 to 0",
+        ),
         ("UPDATE prompts SET frame = 99", "damaged"),
         ("UPDATE prompts SET y0 = 1e9", "lies outside the image"),
         ("UPDATE prompts SET kind = 'os.system'", "is a 'os.system'"),
@@ -286,6 +292,22 @@ def test_row_38_a_link_is_not_followed(toy, folder, tmp_path, name):
     with pytest.raises(SessionError, match="is a link"):
         again(toy, folder)
     assert elsewhere.read_bytes() == before
+
+
+def test_row_38_a_journal_that_names_a_file_to_be_deleted_is_not_played(toy, folder):
+    (folder / "session.sqlite-journal").write_bytes(b"whatever")
+    with pytest.raises(SessionError, match=r"there is a session\.sqlite-journal in it"):
+        again(toy, folder)
+
+
+def test_row_38_a_database_of_somebody_else_is_left_as_it_is(toy, tmp_path):
+    connection = sqlite3.connect(tmp_path / "session.sqlite")
+    connection.execute("CREATE TABLE thesis (x)")
+    connection.close()
+    before = (tmp_path / "session.sqlite").read_bytes()
+    with pytest.raises(SessionError, match="holds a database, but no session"):
+        again(toy, tmp_path)
+    assert (tmp_path / "session.sqlite").read_bytes() == before
 
 
 @pytest.mark.parametrize("path", ["//evil/share/movie.tif", "\\\\evil\\share\\movie.tif"])

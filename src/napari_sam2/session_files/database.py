@@ -80,7 +80,9 @@ class Database:
                 connection.execute("BEGIN")
                 fill(connection)
                 connection.execute("COMMIT")
-            return cls(folder, _connect(folder / FILE_NAME, "rw"), lock, None)
+            connection = _connect(folder / FILE_NAME, "rw")
+            _make_ready_to_write(connection)
+            return cls(folder, connection, lock, None)
         except BaseException as error:
             lock.release()
             if isinstance(error, (OSError, sqlite3.Error)):
@@ -102,10 +104,15 @@ class Database:
         lock, why = (None, "it was opened only to be looked at") if read_only else _take(folder)
         connection: sqlite3.Connection | None = None
         try:
+            # Ours have a log instead; what such a file names, SQLite may delete, wherever it is.
+            if (folder / f"{FILE_NAME}-journal").exists():
+                raise damaged(folder, f"there is a {FILE_NAME}-journal in it")
             if _is_cut_short(folder / FILE_NAME):
                 raise damaged(folder, "the file is cut short")
             connection = _connect(folder / FILE_NAME, "ro" if why else "rw")
             schema.check(connection, str(folder))
+            if why is None:
+                _make_ready_to_write(connection)
         except BaseException as error:
             if connection is not None:
                 connection.close()
@@ -222,10 +229,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA cell_size_check = ON")
-    if mode == "rw":
-        # Whatever is committed outlives the process; after a power cut the last steps may be missing, nothing else.
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        # Pages; most are written again with the next frames, so that they had better not leave the log too soon.
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
     return connection
+
+
+def _make_ready_to_write(connection: sqlite3.Connection) -> None:
+    # Whatever is committed outlives the process; after a power cut the last steps may be missing, nothing else.
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    # Pages; most are written again with the next frames, so that they had better not leave the log too soon.
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")

@@ -103,6 +103,8 @@ class MovieIdentity:
         low, high = (float(n) for n in values["contrast"])
         if min(num_frames, height, width) < 1 or not all(0 <= t < num_frames for t in frames):
             raise ValueError("the movie has no such frames")
+        if not (np.isfinite(low) and np.isfinite(high) and low < high):
+            raise ValueError(f"the contrast of the movie is {low:g} to {high:g}")
         if not all(isinstance(given[name], str | None) for name in ("path", "beside")):
             raise ValueError("the path of the movie is none")
         shape = num_frames, height, width

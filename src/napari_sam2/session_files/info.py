@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from napari_sam2.errors import SessionError
 from napari_sam2.session_files.database import Database, damaged
 from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity
 from napari_sam2.session_files.store import read_meta
@@ -21,7 +22,9 @@ def describe(folder: Path) -> dict[str, str]:
     try:
         meta = read_meta(database)
         return _words(meta, database)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except SessionError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise damaged(folder, error) from error
     finally:
         database.close()

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.errors import PromptError, SessionError
+from napari_sam2.errors import SessionError
 from napari_sam2.models import load_model
 from napari_sam2.prompts import check_prompts
 from napari_sam2.session_files import schema
@@ -239,7 +239,7 @@ def _read(database: Database) -> Iterator[None]:
         yield
     except SessionError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, PromptError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise damaged(database.folder, error) from error
 
 

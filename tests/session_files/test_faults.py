@@ -46,6 +46,10 @@ def test_row_31_nothing_acknowledged_is_lost_by_a_kill():
     assert len(done.stdout.splitlines()) == 10
 
 
+def origins(session):
+    return {i: [known.record(t).origin for t in range(12)] for i, known in session.objects.items()}
+
+
 class FullDisk:
     """Transactions of a database fail while it is full, at their end."""
 
@@ -65,23 +69,25 @@ def test_row_32_a_full_disk_stops_the_run_and_a_later_step_writes_what_is_missin
     session = again(toy, folder)
     disk = FullDisk(monkeypatch)
     with pytest.raises(PropagationError, match=r"cannot be written to .*s\.sam2 \(database or disk is full; \d+ MiB"):
-        list(session.propagate("forward"))
+        list(session.propagate("forward", first=6))
     with pytest.raises(AutosaveError, match="stays in memory"):
         session.add_prompts(click(3, 1, FAST, 4))
-    assert session.run.frame == 0
+    assert session.run.frame == 6
     assert (1, 3) in session.prompts, "the edit is made, though it is not stored"
     with pytest.raises(AutosaveError):
         list(session.resume())
-    assert [session.run.frame, session.masklets[1].frames[-1]] == [1, 5]
+    assert [session.run.frame, session.masklets[1].frames[-1]] == [7, 7]
     read = again(toy, folder, read_only=True)
+    assert read.masklets[1].frames == tuple(range(6))
     assert (1, 3) not in read.prompts, "nothing of a step that failed is stored"
     read.close()
     disk.is_full = False
-    assert [result.frame for result in session.resume()] == list(range(2, 12))
-    before = shown(session)
+    assert [result.frame for result in session.resume()] == list(range(8, 12))
+    before, ways = shown(session), origins(session)
     session.close()
     opened = again(toy, folder)
     assert shown(opened) == before
+    assert origins(opened) == ways
     opened.close()
 
 

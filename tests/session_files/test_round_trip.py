@@ -209,6 +209,33 @@ def test_row_34_what_is_removed_stays_removed(toy, tmp_path):
     last.close()
 
 
+def test_changes_are_shown_over_what_is_stored_whether_or_not_they_are_stored_too(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST))
+    for _ in session.propagate("forward", last=6):
+        pass
+    masks = dict(session.masklets[1])
+    session.close()
+    opened = again(toy, tmp_path / "s.sam2")
+    masklet = opened.masklets[1]
+    masklet.remove(2)
+    masklet.mark_absent(3)
+    masklet.add(replace(masks[4], frame=9))
+    masklet.remove(8)
+    assert masklet.frames == tuple(masklet) == (0, 1, 4, 5, 6, 9)
+    assert masklet.absent == (3,)
+    assert len(masklet) == 6
+    assert [t for t in range(12) if t in masklet] == [0, 1, 4, 5, 6, 9]
+    assert [t for t in range(12) if masklet.is_absent(t)] == [3]
+    assert masklet.get(2) is masklet.get(3) is None
+    assert masklet[5] == masks[5]
+    masklet.load()
+    opened.close()
+    assert masklet.frames == (0, 1, 4, 5, 6, 9)
+    assert masklet.absent == (3,)
+    assert masklet[5] == masks[5]
+
+
 def test_row_34_an_object_that_was_only_stored_can_be_put_back(toy, tmp_path):
     session = begin(toy, tmp_path / "s.sam2")
     session.add_prompts(click(0, 1, FAST))

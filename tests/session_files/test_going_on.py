@@ -16,11 +16,6 @@ from toy_session import NUM_FRAMES, again, begin, movie, shown
 SIZE = 128
 
 
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
 @pytest.fixture(scope="module")
 def model():
     return filled(REDUCED)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +24,6 @@ from napari_sam2.session_files.stored_masklet import StoredMasklet
 from napari_sam2.session_settings import SessionSettings
 from sam2_torch.outputs import MaskPrediction
 from sam2_torch.windows import Window
-from toy_model import ToyModel
 from toy_scene import FAST, STILL, STILL_YX, click, truth
 from toy_session import again, begin, movie, shown
 
@@ -158,11 +156,6 @@ def test_row_34_settings_come_back_as_they_were(diameter, max_prompted, restart,
 def test_row_34_runs_come_back_as_they_were(direction, object_ids, frame, start, is_done):
     run = Run(direction, object_ids, frame, None, start, frame, is_done)
     assert values.run_from_json(values.run_to_json(run)) == run
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
 
 
 def test_row_34_a_session_comes_back_as_it_was(toy, tmp_path):

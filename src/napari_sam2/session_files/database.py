@@ -55,14 +55,7 @@ class Database:
         SessionError
             If there is something in the folder, or it cannot be written to.
         """
-        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        parts = [name for name in names if _PART.fullmatch(name)]
-        strange = set(names) - set(parts) - set(_OURS)
-        if strange or is_session(folder) or (folder.exists() and not folder.is_dir()):
-            what = "holds a session already" if is_session(folder) else "is there already and is not an empty folder"
-            raise SessionError(
-                f"{folder} {what}, and nothing is overwritten: open it with `reopen_session`, or give another name"
-            )
+        parts = _refuse_what_is_there(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _refuse_links(folder)
@@ -179,6 +172,19 @@ class Database:
             "stays in memory and is written with the next step that can be. Free space or bring the folder back, and "
             "go on from there."
         )
+
+
+def _refuse_what_is_there(folder: Path) -> list[str]:
+    """No folder in which there is something becomes a session; returns the names of what a kill has left of one."""
+    names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    parts = [name for name in names if _PART.fullmatch(name)]
+    strange = set(names) - set(parts) - set(_OURS)
+    if strange or is_session(folder) or (folder.exists() and not folder.is_dir()):
+        what = "holds a session already" if is_session(folder) else "is there already and is not an empty folder"
+        raise SessionError(
+            f"{folder} {what}, and nothing is overwritten: open it with `reopen_session`, or give another name"
+        )
+    return parts
 
 
 def is_session(folder: Path) -> bool:

@@ -43,6 +43,14 @@ def test_evaluation_example_runs(repository, capsys):
     assert capsys.readouterr().out.split() == ["1.0", "1.0", "1.0", "0"]
 
 
+def test_sessions_examples_run(repository, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {"movie": render_movie(SPEC).frames}
+    (example,) = blocks(repository / "docs" / "sessions.md")
+    exec(compile(example, "docs/sessions.md", "exec"), names)
+    assert capsys.readouterr().out == f"{tuple(range(SPEC.num_frames))}\n"
+
+
 PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{page.name}" for page in sorted(DOCS.glob("*.md")))]
 
 

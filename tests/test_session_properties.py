@@ -137,7 +137,7 @@ class Bench:
         self.session = TrackingSession(movie(), toy, diameter=2 * RADIUS)
 
     def prompts(self):
-        return list(self.session._all_prompts())
+        return list(self.session.objects.all_prompts())
 
     def advance(self, frames) -> bool:
         before = self.session.object_ids

@@ -589,7 +589,7 @@ def test_blocks_reach_the_corners_of_a_frame(monkeypatch):
     monkeypatch.setattr(video_module, "LARGE", 1000)
     data = np.zeros((1, 300, 400), np.uint8)
     data[0, 0, 0], data[0, -1, -1] = 100, 200
-    seen = Video(data)._sampled(0)
+    seen = Video(data).sampled(0)
     assert seen.shape == (64, 64)
     assert seen[0, 0] == 100 and seen[-1, -1] == 200
     assert Video(data).contrast[1] > 0

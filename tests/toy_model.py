@@ -31,6 +31,10 @@ class ToyModel:
     asked: list[tuple[list[int], bool]] = field(default_factory=list)
     """Labels of the points and corners of each prompt, and whether a mask was fed back."""
 
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """No weights, so that all of these are the same model."""
+        return {}
+
     def install(self, monkeypatch: pytest.MonkeyPatch) -> "ToyModel":
         encode = frame_encoder.FrameEncoder.encode
 

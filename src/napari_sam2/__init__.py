@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam2.api import everything, open_session, track
+    from napari_sam2.api import everything, open_session, reopen_session, track
     from napari_sam2.cleaning import Cleaning
     from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
@@ -31,6 +31,7 @@ __all__ = [
     "everything",
     "load_model",
     "open_session",
+    "reopen_session",
     "track",
 ]
 
@@ -46,6 +47,7 @@ _HOMES = {
     "everything": "napari_sam2.api",
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
+    "reopen_session": "napari_sam2.api",
     "track": "napari_sam2.api",
 }
 

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import Precision
-from napari_sam2.errors import PromptError
 from napari_sam2.found_objects import Everything
-from napari_sam2.io.clicks import read_clicks
 from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.io.tracks import write_tracks
 from napari_sam2.masklets import Masklet
 from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.models import load_model
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, nearest_frame
+from napari_sam2.points import check_transforms
+from napari_sam2.points import read_points as read_points
+from napari_sam2.prompts import Prompt
+from napari_sam2.runs import Run
+from napari_sam2.session_files.session_folder import begin_autosave
+from napari_sam2.session_files.session_folder import reopen_session as reopen_session
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 from napari_sam2.tracking_session import FrameResult, TrackingSession
@@ -78,6 +81,7 @@ def open_session(
     restart_at_prompts: bool = False,
     memory_policy: str | MemoryPolicy | None = None,
     cleaning: Cleaning | None = None,
+    autosave: str | os.PathLike[str] | None = None,
 ) -> TrackingSession:
     """Start a session on a movie.
 
@@ -97,24 +101,32 @@ def open_session(
         What objects remember; see `TrackingSession`.
     cleaning
         How masks are tidied up; by default they are only kept apart. See `Cleaning`.
+    autosave
+        A folder to be made, in which all that is done is stored at once; `reopen_session` opens it again.
 
     Raises
     ------
     MovieError, CheckpointError, PromptError
         If the movie, the model or a setting is unusable.
+    SessionError
+        If there is something in the folder already, or it cannot be written to.
     """
     video = Video.open(movie, contrast=contrast)
+    network = model
     if isinstance(model, (str, os.PathLike)):
-        model = load_model(os.fspath(model), device=device, precision=precision, windows=windows)
-    return TrackingSession(
+        network = load_model(os.fspath(model), device=device, precision=precision, windows=windows)
+    session = TrackingSession(
         video,
-        model,
+        network,
         diameter=diameter,
         max_prompted=max_prompted,
         restart_at_prompts=restart_at_prompts,
         memory_policy=memory_policy,
         cleaning=cleaning,
     )
+    if autosave is not None:
+        begin_autosave(session, autosave, movie=movie, model=model, precision=precision, windows=windows)
+    return session
 
 
 def track(
@@ -167,7 +179,7 @@ def track(
     >>> result = napari_sam2.track("movie.tif", points=[(0, 120, 200), (0, 64, 88)])  # doctest: +SKIP
     >>> result.save("tracked")  # doctest: +SKIP
     """
-    _check_transforms(movie, points)
+    check_transforms(movie, points)
     session = open_session(
         movie, model=model, diameter=diameter, contrast=contrast, device=device, precision=precision, cleaning=cleaning
     )
@@ -185,8 +197,31 @@ def run(
     last: int | None = None,
 ) -> None:
     """Propagate all objects of a session and report on it; arguments and errors as of `TrackingSession.propagate`."""
-    total = session.plan(direction, first=first, last=last)
-    for done, result in enumerate(session.propagate(direction, first=first, last=last), start=1):
+    total, results = (
+        session.plan(direction, first=first, last=last),
+        session.propagate(direction, first=first, last=last),
+    )
+    _follow(results, total, progress)
+
+
+def go_on(
+    session: TrackingSession,
+    direction: Direction = "both",
+    progress: Progress | None = None,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+) -> None:
+    """As `run`, but frames that the same run has done already, before it was interrupted, are left out."""
+    run_before, asked = session.run, Run(direction, session.object_ids, first, last)
+    if run_before is None or not run_before.asks_for_the_same(asked):
+        run(session, direction, progress, first=first, last=last)
+    elif not run_before.is_done:
+        _follow(session.resume(), session.remaining(), progress)
+
+
+def _follow(results: Iterable[FrameResult], total: int, progress: Progress | None) -> None:
+    for done, result in enumerate(results, start=1):
         if progress is not None:
             progress(result, done, total)
 
@@ -255,54 +290,3 @@ def _as_movie(image: Any) -> Any:
         return image
     # The one page of a TIFF is the picture.
     return np.asarray(data[0] if isinstance(data, TiffMovie) else data).reshape(1, *shape)
-
-
-def read_points(points: Any) -> list[Prompt]:
-    """Clicks in any of the forms that `track` takes.
-
-    Raises
-    ------
-    PromptError
-        If they are in none of them.
-    """
-    if isinstance(points, (str, os.PathLike)):
-        return list(read_clicks(Path(points)))
-    features = getattr(points, "features", None)
-    data = points if features is None else points.data
-    if features is not None and "object_id" in features:
-        return _from_layer(data, features)
-    rows = list(data) if isinstance(data, Iterable) else [data]
-    if all(isinstance(row, (PointPrompt, BoxPrompt, MaskPrompt)) for row in rows):
-        return rows
-    return [PointPrompt(nearest_frame(t), i, float(y), float(x)) for i, (t, y, x) in enumerate(_table(rows), start=1)]
-
-
-def _table(rows: Any) -> NDArray[np.float64]:
-    try:
-        table = np.asarray(rows, dtype=float)
-    except (TypeError, ValueError):
-        table = np.empty(0)
-    if table.ndim != 2 or table.shape[1] != 3:
-        raise PromptError(f"points are {rows!r:.80}, expected rows of three numbers (t, y, x), one row for each object")
-    return table
-
-
-def _from_layer(data: Any, features: Any) -> list[Prompt]:
-    try:
-        ids = [int(i) for i in features["object_id"]]
-    except (TypeError, ValueError) as error:
-        raise PromptError(f"the feature object_id of the points layer holds no whole number ({error})") from error
-    signs = [str(p) != "negative" for p in features["polarity"]] if "polarity" in features else [True] * len(ids)
-    rows = zip(_table(data), ids, signs, strict=True)
-    return [PointPrompt(nearest_frame(t), i, float(y), float(x), positive) for (t, y, x), i, positive in rows]
-
-
-def _check_transforms(movie: Any, points: Any) -> None:
-    """A movie layer and a points layer must lie on one another: pixels are compared, not positions in the world."""
-    for name in ("scale", "translate"):
-        a, b = getattr(movie, name, None), getattr(points, name, None)
-        if a is not None and b is not None and not np.allclose(a, b):
-            raise PromptError(
-                f"the points layer has the {name} {np.asarray(b).tolist()}, the movie {np.asarray(a).tolist()}: "
-                f"give them the same, points.{name} = movie.{name}, or give points as rows of (t, y, x) in pixels"
-            )

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from napari_sam2 import cli_evaluate, cli_models
+from napari_sam2 import cli_evaluate, cli_models, cli_sessions
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
 from napari_sam2.cli_options import DeviceOption, ModelOption, progress_bar
@@ -19,6 +19,7 @@ app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_a
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.benchmark)
+app.add_typer(cli_sessions.app, name="session")
 
 
 class DirectionOption(StrEnum):
@@ -66,13 +67,19 @@ def track(
     fill_holes: Annotated[int, typer.Option(help=help_of(Cleaning, "fill_holes"))] = 0,
     remove_pieces: Annotated[int, typer.Option(help=help_of(Cleaning, "remove_pieces"))] = 0,
     separate: Annotated[bool, typer.Option("--separate/--overlapping", help=help_of(Cleaning, "separate"))] = True,
+    session: Annotated[
+        Path | None,
+        typer.Option(help="Folder to store everything in at once; a run that was interrupted goes on there."),
+    ] = None,
 ) -> None:
     """Follow clicked cells through a movie."""
     with errors_in_one_line():
         from napari_sam2 import api
 
         cleaning = Cleaning(fill_holes=fill_holes, remove_pieces=remove_pieces, separate=separate)
-        session = api.open_session(
+        prompts = api.read_points(points)
+        tracking = cli_sessions.open_or_go_on(
+            session,
             movie,
             model=model,
             diameter=diameter,
@@ -82,16 +89,17 @@ def track(
             memory_policy=memory_policy,
             cleaning=cleaning,
         )
-        session.set_prompts(api.read_points(points))
-        session.plan(direction.value, first=first, last=last)
+        tracking.set_prompts(prompts)
+        tracking.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
         try:
             with progress_bar() as show:
-                api.run(session, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
+                api.go_on(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
         finally:
             # Whatever stopped it, hours of work are not thrown away.
-            api.TrackResult(session).save(out)
-            typer.echo(f"Wrote labels.tif and tracks.csv of {len(session.masklets)} objects to {out}")
+            api.TrackResult(tracking).save(out)
+            typer.echo(f"Wrote labels.tif and tracks.csv of {len(tracking.masklets)} objects to {out}")
+            tracking.close()
 
 
 @app.command()

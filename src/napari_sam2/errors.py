@@ -1,8 +1,12 @@
 """The errors that napari-sam2 raises on purpose; each message gives the value, what was expected and the way out."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sam2_torch.errors import CheckpointError as CheckpointError
 
 __all__ = [
+    "AutosaveError",
     "CheckpointError",
     "DeviceError",
     "DownloadError",
@@ -12,6 +16,8 @@ __all__ = [
     "NapariSam2Error",
     "PromptError",
     "PropagationError",
+    "SessionError",
+    "explained",
 ]
 
 
@@ -48,3 +54,24 @@ class PropagationError(NapariSam2Error):
 
     Not a RuntimeError: superqt swallows those when a generator worker raises them, and the worker would never end.
     """
+
+
+class SessionError(NapariSam2Error, ValueError):
+    """A session folder that cannot be opened or changed, or does not belong to the movie or the model."""
+
+
+class AutosaveError(SessionError, PropagationError):
+    """What was done cannot be written to the session's folder. It is kept in memory, and written with the next step."""
+
+
+@contextmanager
+def explained(frame: int) -> Iterator[None]:
+    """Say of a failure of the network, nearly always a RuntimeError, where it was and what can be done."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise PropagationError(
+            f"The model failed on frame {frame} ({text}). The masks found so far are kept. If memory ran out, follow "
+            "fewer objects at a time, use a smaller model or another device, and go on from there."
+        ) from error

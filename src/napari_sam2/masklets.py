@@ -230,6 +230,15 @@ class Masklet(Mapping[int, FrameMask]):
         with self._lock:
             return self._rows.frames(_ABSENT)
 
+    def is_absent(self, frame: int) -> bool:
+        """Whether the object was looked for on a frame and is not there."""
+        with self._lock:
+            at = self._rows.find(frame)
+            return at is not None and bool(self._rows.array["state"][at] == _ABSENT)
+
+    def load(self) -> None:
+        """Take into memory what is not there yet; here all of it is."""
+
     @property
     def nbytes(self) -> int:
         """Bytes that the masks take, in memory or on disk: rows, and packed crops.

@@ -1,38 +1,18 @@
 """One object of a session: its prompts in time, what they gave, where it was tracked, and its masks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.errors import PromptError
+from napari_sam2.frame_record import Answer, FrameRecord
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.propagation import Follower
-from napari_sam2.shelf import Shelf
+from napari_sam2.session_log import SessionLogs
 from napari_sam2.trail import Trail
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """Which prompts of a frame were answered, and what of the object's memories had part in it.
-
-    Attributes
-    ----------
-    step
-        The direction (1 or -1) in which tracking came to the frame, if the prompts correct what it found there.
-    sources
-        The prompted frames that those memories came from.
-    was_tracked
-        Whether the mask took the place of a tracked one.
-    """
-
-    prompts: ObjectPrompts
-    step: int | None = None
-    sources: frozenset[int] = frozenset()
-    was_tracked: bool = False
 
 
 class TrackedObject:
@@ -40,6 +20,13 @@ class TrackedObject:
 
     Invariant: whatever is remembered came from prompts that the object has now. Masks that came from others are shown
     until they are replaced, but nothing is made of them.
+
+    Parameters
+    ----------
+    logs
+        Are told what is about to change.
+    masklet, trail
+        The masks, and where it was tracked, to begin with.
 
     Attributes
     ----------
@@ -51,14 +38,15 @@ class TrackedObject:
         The state that the network is given.
     """
 
-    def __init__(self, object_id: int, follower: Follower, shelf: Shelf) -> None:
-        self.object_id = object_id
+    def __init__(self, follower: Follower, logs: SessionLogs, masklet: Masklet, trail: Trail) -> None:
+        self.object_id = object_id = masklet.object_id
         self.prompts: dict[int, ObjectPrompts] = {}
-        self.masklet = Masklet(object_id, shelf)
+        self.masklet = masklet
         self.followed = follower.new_object(object_id)
         self._follower = follower
-        self._trail = Trail(follower.video.num_frames)
-        self._answers: dict[int, _Answer] = {}
+        self._logs = logs
+        self._trail = trail
+        self._answers: dict[int, Answer] = {}
         # The frame and direction after which memories and window are just as tracking left them.
         self._left: tuple[int, int] | None = None
 
@@ -69,6 +57,8 @@ class TrackedObject:
 
     def set_prompts(self, prompts: Mapping[int, ObjectPrompts]) -> None:
         """Replace all prompts; what came from those that are gone is forgotten, but for masks that were tracked."""
+        changed = [t for t in self.prompts.keys() | prompts.keys() if self.prompts.get(t) != prompts.get(t)]
+        self._logs.touching(self, changed)
         old, self.prompts = self.prompts, dict(prompts)
         lonely = [frame for frame in old.keys() - self.prompts.keys() if not self._is_tracked_around(frame)]
         for frame in lonely:
@@ -93,6 +83,7 @@ class TrackedObject:
         step
             The direction (1 or -1) of the propagation that comes to the frame at this moment.
         """
+        self._logs.touching(self, (frame,))
         if self.is_answered(frame):
             seen = self._follower.show_prompted(self.followed, frame, self.prompts[frame])
         else:
@@ -102,11 +93,12 @@ class TrackedObject:
 
     def accept(self, mask: FrameMask) -> None:
         """Take a mask found elsewhere for the answer to the prompts on its frame, as if they had given it."""
+        self._logs.touching(self, (mask.frame,))
         was_tracked = mask.frame in self._trail
         self.followed.bank.forget(mask.frame)
         self._trail.erase(mask.frame)
         self._follower.accept(self.followed, mask)
-        self._answers[mask.frame] = _Answer(self.prompts[mask.frame], was_tracked=was_tracked)
+        self._answers[mask.frame] = Answer(self.prompts[mask.frame], was_tracked=was_tracked)
         self._left = None
         self.masklet.add(mask)
 
@@ -116,6 +108,7 @@ class TrackedObject:
 
     def arrive(self, frame: int, step: int) -> None:
         """Get ready to be followed on a frame that a propagation comes to in a direction (1 or -1)."""
+        self._logs.touching(self, (frame,))
         if self._left != (frame - step, step):
             self._join(frame, step)
         if frame in self.prompts and frame not in self._answers:
@@ -145,6 +138,64 @@ class TrackedObject:
             self.masklet.remove(frame)
         return mask
 
+    @property
+    def frames(self) -> list[int]:
+        """The frames of which anything is known, sorted."""
+        return sorted({*self.prompts, *self._answers, *self.masklet, *self.masklet.absent, *self._trail.frames})
+
+    def load(self) -> None:
+        """Take into memory whatever is only stored, because it is about to leave the store."""
+        self._trail.load()
+        self.masklet.load()
+
+    def record(self, frame: int) -> FrameRecord:
+        """All that is known of the object on a frame, to be stored or to be put back."""
+        followed, mask = self.followed, self.masklet.get(frame)
+        return FrameRecord(
+            prompts=self.prompts.get(frame),
+            answer=self._answers.get(frame),
+            prompted=followed.prompted.get(frame),
+            diameter=followed.diameter if followed.diameter_from == frame else None,
+            mask=mask,
+            is_absent=mask is None and self.masklet.is_absent(frame),
+            origin=self._trail.origin(frame),
+            is_doubtful=frame in followed.distrusted,
+        )
+
+    def restore(self, frame: int, record: FrameRecord) -> None:
+        """Put back what was known of the object on a frame; memories of it are made anew when they are needed."""
+        self._logs.touching(self, (frame,))
+        self.restore_prompts(frame, record)
+        self._trail.erase(frame)
+        if record.origin is not None:
+            self._trail.mark(frame, *record.origin)
+        if record.mask is not None:
+            self.masklet.add(record.mask)
+        elif record.is_absent:
+            self.masklet.mark_absent(frame)
+        else:
+            self.masklet.remove(frame)
+        (self.followed.distrusted.add if record.is_doubtful else self.followed.distrusted.discard)(frame)
+
+    def restore_prompts(self, frame: int, record: FrameRecord) -> None:
+        """Put back the prompts on a frame, and what was made of them, and nothing else; nobody is told of it."""
+        followed = self.followed
+        followed.bank.forget(frame)
+        self._left = None
+        if record.prompts is None:
+            self.prompts.pop(frame, None)
+        else:
+            self.prompts[frame] = record.prompts
+        if record.answer is None or record.prompted is None:
+            self._answers.pop(frame, None)
+            followed.prompted.pop(frame, None)
+        else:
+            self._answers[frame], followed.prompted[frame] = record.answer, record.prompted
+        if record.diameter is not None:
+            followed.diameter, followed.diameter_from = record.diameter, frame
+        elif followed.diameter_from == frame:
+            followed.diameter, followed.diameter_from = self._follower.diameter, None
+
     def _answer(self, frame: int, step: int | None) -> SeenMask:
         prompts, before, bank = self.prompts[frame], self._answers.get(frame), self.followed.bank
         sources = frozenset() if before is None else before.sources
@@ -173,7 +224,7 @@ class TrackedObject:
             memory_direction=step,
             near=near,
         )
-        self._answers[frame] = _Answer(prompts, step, sources, was_tracked)
+        self._answers[frame] = Answer(prompts, step, sources, was_tracked)
         return seen
 
     def _came(self, frame: int) -> int | None:
@@ -213,6 +264,8 @@ class TrackedObject:
     def _withdraw(self, frame: int) -> None:
         """Forget what came from the prompts on a frame: the memory, what was tracked from it, corrections of that."""
         followed = self.followed
+        tracked = self._trail.tracked_from(frame)
+        self._logs.touching(self, (frame, *tracked))
         self._left = None
         self._answers.pop(frame, None)
         followed.prompted.pop(frame, None)

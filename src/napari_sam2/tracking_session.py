@@ -1,8 +1,7 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING
 
@@ -10,48 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
-from napari_sam2.errors import PromptError, PropagationError
+from napari_sam2.errors import PromptError, explained
 from napari_sam2.found_objects import Everything, find_everything
+from napari_sam2.frame_result import FrameResult as FrameResult
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
 from napari_sam2.overlaps import resolve_overlaps
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts
 from napari_sam2.propagation import Follower
+from napari_sam2.runs import Run
+from napari_sam2.session_log import SessionLogs
+from napari_sam2.session_objects import SessionObjects
+from napari_sam2.session_settings import SessionSettings
 from napari_sam2.settings import EverythingSettings
-from napari_sam2.shelf import Shelf
 from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video
 from sam2_torch.mask_generator import Progress
-from sam2_torch.memory_bank import MemoryRules
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
-
-
-@dataclass(frozen=True, slots=True)
-class FrameResult:
-    """One frame of a propagation.
-
-    Attributes
-    ----------
-    frame
-        Its number.
-    masks
-        Of the objects that were found, as the session keeps them.
-    absent
-        IDs of the objects that are not there, their object score being 0 or less.
-    empty
-        IDs of the objects that should be there, but got no pixel: other objects have them all.
-    doubtful
-        IDs of the objects whose masks the memory policy does not trust; they are shown, but not remembered.
-    """
-
-    frame: int
-    masks: tuple[FrameMask, ...]
-    absent: tuple[int, ...]
-    empty: tuple[int, ...] = ()
-    doubtful: tuple[int, ...] = ()
 
 
 class TrackingSession:
@@ -87,6 +64,11 @@ class TrackingSession:
         original one for a model that sees whole frames.
     cleaning
         How masks are tidied up before they are shown and stored; by default they are only kept apart.
+
+    Attributes
+    ----------
+    run
+        The last propagation, and how far it has come; None before the first.
     """
 
     def __init__(
@@ -100,29 +82,35 @@ class TrackingSession:
         memory_policy: str | MemoryPolicy | None = None,
         cleaning: Cleaning | None = None,
     ) -> None:
-        if diameter is not None and not 1 <= diameter <= 10_000:
-            raise PromptError(f"diameter is {diameter}, expected 1 to 10000 pixels; leave it out to have it estimated")
-        if max_prompted is not None and max_prompted < 1:
-            raise PromptError(f"max_prompted is {max_prompted}, expected 1 or more; leave it out to use all prompts")
-        self.video = video
         default = "original" if model.config.object_diameter is None else "cells"
         policy = find_policy(default if memory_policy is None else memory_policy)
-        rules = replace(
-            MemoryRules.of(model.config),
-            max_prompted=max_prompted,
-            restart_at_prompts=restart_at_prompts,
-            anchors=policy.anchors,
-            anchor_every=policy.anchor_every,
+        self._settings = SessionSettings(diameter, max_prompted, restart_at_prompts, policy, cleaning or Cleaning())
+        self.video = video
+        self._follower = Follower(
+            video,
+            model,
+            diameter=diameter,
+            rules=self._settings.rules(model.config),
+            policy=policy,
+            cleaning=cleaning,
         )
-        self._follower = Follower(video, model, diameter=diameter, rules=rules, policy=policy, cleaning=cleaning)
-        self._shelf = Shelf()
-        self._objects: dict[int, TrackedObject] = {}
-        self._edits = 0
+        self._objects = SessionObjects(self._follower)
+        self.run: Run | None = None
+
+    @property
+    def logs(self) -> SessionLogs:
+        """Who listens to what happens here."""
+        return self._objects.logs
+
+    @property
+    def objects(self) -> SessionObjects:
+        """The objects themselves, for those who store them or put them back."""
+        return self._objects
 
     @property
     def prompts(self) -> dict[tuple[int, int], ObjectPrompts]:
         """By (object_id, frame)."""
-        return {(i, frame): p for i, known in self._objects.items() for frame, p in known.prompts.items()}
+        return self._objects.prompts
 
     @property
     def masklets(self) -> dict[int, Masklet]:
@@ -132,7 +120,7 @@ class TrackingSession:
     @property
     def object_ids(self) -> tuple[int, ...]:
         """IDs of the objects that have prompts, sorted."""
-        return tuple(sorted(i for i, known in self._objects.items() if known.prompts))
+        return self._objects.prompted_ids
 
     @property
     def cleaning(self) -> Cleaning:
@@ -141,7 +129,18 @@ class TrackingSession:
 
     @cleaning.setter
     def cleaning(self, cleaning: Cleaning) -> None:
-        self._follower.cleaning = cleaning
+        with self.logs.step("settings"):
+            self._follower.cleaning = cleaning
+
+    @property
+    def settings(self) -> SessionSettings:
+        """What the session was told about how to follow objects."""
+        return replace(self._settings, cleaning=self.cleaning)
+
+    @property
+    def model(self) -> "SAM2":
+        """The model that follows them."""
+        return self._follower.model
 
     def add_prompts(self, *prompts: Prompt) -> set[tuple[int, int]]:
         """Add prompts to those there are; returns the (frame, object_id) that changed.
@@ -153,7 +152,7 @@ class TrackingSession:
         PromptError
             If a prompt makes no sense on this movie; then none is added.
         """
-        return self.set_prompts([*self._all_prompts(), *prompts])
+        return self.set_prompts([*self._objects.all_prompts(), *prompts])
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         """Replace all prompts; returns the (frame, object_id) that changed, removed ones included.
@@ -167,26 +166,11 @@ class TrackingSession:
         """
         prompts = list(prompts)
         check_prompts(prompts, num_frames=self.video.num_frames, shape_yx=self.video.shape_yx)
-        old, new = self.prompts, group_prompts(prompts)
-        changed = {key for key in new.keys() | old.keys() if new.get(key) != old.get(key)}
-        by_object: dict[int, dict[int, ObjectPrompts]] = {object_id: {} for object_id, _ in changed}
-        for (object_id, frame), group in new.items():
-            if object_id in by_object:
-                by_object[object_id][frame] = group
-        for object_id, groups in by_object.items():
-            if object_id not in self._objects:
-                self._objects[object_id] = TrackedObject(object_id, self._follower, self._shelf)
-            known = self._objects[object_id]
-            known.set_prompts(groups)
-            if not groups and not known.masklet:
-                del self._objects[object_id]
-        self._edits += 1
-        return {(frame, object_id) for object_id, frame in changed}
+        return self._objects.set_prompts(prompts)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether: prompts, memories, masks. Those of other objects stay as they are."""
-        self._objects.pop(object_id, None)
-        self._edits += 1
+        self._objects.remove(object_id)
 
     def segment(self, frame: int, object_id: int) -> FrameMask | None:
         """The mask of an object on a frame it is prompted on, from the prompts there; None if it is empty.
@@ -201,11 +185,9 @@ class TrackingSession:
             If the network fails.
         """
         frame, object_id = index(frame), index(object_id)
-        known = self._objects.get(object_id)
-        if known is None or frame not in known.prompts:
-            raise PromptError(f"object {object_id} has no prompt on frame {frame}: click it there first")
-        self._edits += 1
-        with _explained(frame):
+        known = self._objects.prompted_on(frame, object_id)
+        with self.logs.step("segment", frame), explained(frame):
+            self._objects.edits += 1
             return known.segment(frame)
 
     def diameter_of(self, object_id: int) -> float | None:
@@ -231,7 +213,7 @@ class TrackingSession:
             If the network fails.
         """
         follower = self._follower
-        with _explained(frame):
+        with explained(frame):
             return (
                 yield from find_everything(
                     follower.model,
@@ -246,9 +228,10 @@ class TrackingSession:
     def add_everything(self, found: Everything) -> tuple[int, ...]:
         """Make an object of each mask found: a click, to which the mask is the answer; returns the new object IDs."""
         found = found.numbered_from(1 + max(self._objects, default=0))
-        self.add_prompts(*found.clicks)
-        for mask in found.masks:
-            self.accept(mask)
+        with self.logs.step("everything", found.frame):
+            self.add_prompts(*found.clicks)
+            for mask in found.masks:
+                self.accept(mask)
         return tuple(mask.object_id for mask in found.masks)
 
     def accept(self, mask: FrameMask) -> None:
@@ -263,11 +246,9 @@ class TrackingSession:
         PropagationError
             If the network fails.
         """
-        known = self._objects.get(mask.object_id)
-        if known is None or mask.frame not in known.prompts:
-            raise PromptError(f"object {mask.object_id} has no prompt on frame {mask.frame}: click it there first")
-        self._edits += 1
-        with _explained(mask.frame):
+        known = self._objects.prompted_on(mask.frame, mask.object_id)
+        with self.logs.step("accept", mask.frame), explained(mask.frame):
+            self._objects.edits += 1
             known.accept(mask)
 
     def plan(
@@ -312,29 +293,52 @@ class TrackingSession:
         PropagationError
             If a frame cannot be tracked; the frames before it are kept.
         """
-        return self._run(self._sweeps(direction, object_ids, first, last))
+        run = Run(direction, self._objects.chosen(object_ids), first, last)
+        return self._run(self._sweeps(direction, object_ids, first, last), run)
+
+    def resume(self) -> Iterator[FrameResult]:
+        """Go on with the last propagation where it was stopped, with the objects of it that still have prompts.
+
+        Raises
+        ------
+        PromptError
+            If there is none that was stopped, at the call.
+        PropagationError
+            As of `propagate`.
+        """
+        return self._run(*self._left())
+
+    def remaining(self) -> int:
+        """How many frames `resume` would yield. Raises as `resume` does."""
+        return sum(len(sweep.frames) for sweep in self._left()[0])
+
+    def close(self) -> None:
+        """Let go of the folder that the session is stored in, if there is one; nothing is stored from now on."""
+        self.logs.close()
 
     def labels(self, frame: int) -> NDArray[np.uint32]:
         """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
         masks = [known.masklet[frame] for known in self._objects.values() if frame in known.masklet]
         return compose_labels(masks, self.video.shape_yx)
 
-    def _run(self, sweeps: list[Sweep]) -> Iterator[FrameResult]:
+    def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         followed = {i for sweep in sweeps for i in sweep.joins}
         for i, sweep in enumerate(sweeps):
             edits = -1
             for frame in sweep.frames:
-                if edits != self._edits:
-                    edits, starts = self._edits, self._starts(followed)
-                    sweep = sweep.replan(starts)
-                    self._prepare(starts)
-                    turns = sweeps[i + 1].replan(starts).joins if i + 1 < len(sweeps) else {}
-                    for object_id in starts:
-                        self._objects[object_id].followed.bank.turn = turns.get(object_id)
-                if not starts:
-                    return
-                with _explained(frame):
-                    result = self._visit(frame, [self._objects[i] for i in sweep.active(frame)], sweep.step)
+                with self.logs.step("frame", frame):
+                    if edits != self._objects.edits:
+                        edits, starts = self._objects.edits, self._objects.starts(followed)
+                        sweep = sweep.replan(starts)
+                        self._objects.prepare(starts)
+                        turns = sweeps[i + 1].replan(starts).joins if i + 1 < len(sweeps) else {}
+                        for object_id in starts:
+                            self._objects[object_id].followed.bank.turn = turns.get(object_id)
+                    if not starts:
+                        return
+                    with explained(frame):
+                        result = self._visit(frame, [self._objects[i] for i in sweep.active(frame)], sweep.step)
+                    self.run = run.after(sweep, frame, sweeps)
                 yield result
 
     def _visit(self, frame: int, active: Sequence[TrackedObject], step: int) -> FrameResult:
@@ -358,50 +362,16 @@ class TrackingSession:
                 (absent if seen[known.object_id].score <= 0 else empty).append(known.object_id)
         return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty), doubtful)
 
-    def _prepare(self, object_ids: Iterable[int]) -> None:
-        """Answer and memorize all prompts of some objects, frame by frame, so that each frame is encoded once.
-
-        Prompts that only correct wait for the mask that they correct, until the propagation comes to them.
-        """
-        objects = [self._objects[object_id] for object_id in sorted(object_ids)]
-        for frame, known in sorted(((t, o) for o in objects for t in o.starts), key=lambda pair: pair[0]):
-            with _explained(frame):
-                if not known.is_answered(frame):
-                    known.segment(frame)
-                known.remember()
-
-    def _starts(self, object_ids: Iterable[int]) -> dict[int, list[int]]:
-        """By object ID, the frames from which it can be followed, of those that have prompts."""
-        known = {i: self._objects[i] for i in object_ids if i in self._objects}
-        return {i: one.starts for i, one in known.items() if one.prompts}
-
     def _sweeps(
         self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
     ) -> list[Sweep]:
-        chosen = self.object_ids if object_ids is None else tuple(sorted(set(object_ids)))
-        strangers = [i for i in chosen if i not in self.object_ids]
-        if strangers or not chosen:
-            raise PromptError(
-                f"Nothing to follow: {f'object {strangers[0]} has' if strangers else 'there are'} no prompts. "
-                "Click a cell first."
-            )
-        return plan_sweeps(direction, self._starts(chosen), num_frames=self.video.num_frames, first=first, last=last)
+        starts = self._objects.starts(self._objects.chosen(object_ids))
+        return plan_sweeps(direction, starts, num_frames=self.video.num_frames, first=first, last=last)
 
-    def _all_prompts(self) -> Iterator[Prompt]:
-        """All prompts, on each frame in an order that groups them again as they are."""
-        for group in self.prompts.values():
-            yield from (p for p in (group.mask, group.box) if p is not None)
-            yield from group.points
-
-
-@contextmanager
-def _explained(frame: int) -> Iterator[None]:
-    """Say of a failure of the network, nearly always a RuntimeError, where it was and what can be done."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise PropagationError(
-            f"The model failed on frame {frame} ({text}). The masks found so far are kept. If memory ran out, follow "
-            "fewer objects at a time, use a smaller model or another device, and go on from there."
-        ) from error
+    def _left(self) -> tuple[list[Sweep], Run]:
+        """What is left to do of the last propagation."""
+        run = self.run
+        if run is None or run.is_done:
+            raise PromptError("No propagation was stopped half way, so there is none to go on with: begin a new one.")
+        ids = [i for i in run.object_ids if i in self.object_ids]
+        return run.left_of(self._sweeps(run.direction, ids, run.first, run.last)), run

@@ -215,8 +215,8 @@ class Video:
                 "check the file, or track up to the frame before"
             ) from exc
 
-    def _sampled(self, t: int) -> NDArray[Any]:
-        """A frame; of a large one some blocks, side by side."""
+    def sampled(self, t: int) -> NDArray[Any]:
+        """The pixels of a frame as they are in the source; of a large one some blocks, side by side."""
         if not self.reads_parts:
             return self._read(t)
         starts = ([round(i * (n - BLOCK) / (BLOCKS - 1)) for i in range(BLOCKS)] for n in self.shape_yx)
@@ -230,7 +230,7 @@ class Video:
         error: MovieError | None = None
         for t in np.linspace(0, self._num_frames - 1, count).round().astype(int):
             try:
-                pixels = self._sampled(int(t))
+                pixels = self.sampled(int(t))
             except MovieError as exc:
                 # It may be far from the frames that are wanted; whoever asks for it will hear of it.
                 error = exc

@@ -1,0 +1,100 @@
+"""What writes a session down while it is worked with."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.errors import SessionError
+from napari_sam2.session_files.store import write_meta
+from napari_sam2.session_files.values import run_to_json, settings_to_json
+
+if TYPE_CHECKING:
+    from napari_sam2.session_files.store import SessionStore
+    from napari_sam2.session_log import Step
+    from napari_sam2.tracked_object import TrackedObject
+    from napari_sam2.tracking_session import TrackingSession
+
+
+class Autosave:
+    """Writes each step of a session in one transaction when it ends; listens to `TrackingSession.logs`.
+
+    What could not be written is kept in mind and written with the next step that can be. If the session is open
+    elsewhere, no step is allowed at all.
+    """
+
+    def __init__(self, session: "TrackingSession", store: "SessionStore") -> None:
+        self.store = store
+        self._session = session
+        self._pending: dict[int, tuple[TrackedObject, set[int]]] = {}
+        self._removed: set[int] = set()
+        self._written = self._values()
+
+    def begin(self, step: "Step") -> None:
+        """Refuse a step that could not be stored.
+
+        Raises
+        ------
+        SessionError
+            If the session is open only to be looked at.
+        """
+        why = self.store.database.read_only_because
+        if why is not None:
+            raise SessionError(
+                f"The session in {self.store.database.folder} can only be looked at, because {why}: close it there and "
+                "open it again, or work on a copy of the folder"
+            )
+
+    def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:
+        """Note what is to be written."""
+        entry = self._pending.get(known.object_id)
+        if entry is None or entry[0] is not known:
+            entry = self._pending[known.object_id] = known, set()
+        entry[1].update(frames)
+
+    def removing(self, known: "TrackedObject") -> None:
+        """Note what is to be removed; what is on disk only is taken into memory, for whoever puts the object back."""
+        known.load()
+        self._pending.pop(known.object_id, None)
+        self._removed.add(known.object_id)
+
+    def end(self, step: "Step") -> None:
+        """Write what has changed, or was not written before.
+
+        Raises
+        ------
+        AutosaveError
+            If it cannot be written.
+        """
+        self.save()
+
+    def save(self) -> None:
+        """Write whatever is not written yet. Raises as `end` does."""
+        values = self._values()
+        changed = {name: value for name, value in values.items() if value != self._written[name]}
+        if not (changed or self._pending or self._removed):
+            return
+        try:
+            with self.store.database.transaction() as connection:
+                for object_id in self._removed:
+                    self.store.remove(connection, object_id)
+                pending = ((known, t) for known, frames in self._pending.values() for t in sorted(frames))
+                self.store.write(connection, ((known.object_id, t, known.record(t)) for known, t in pending))
+                write_meta(connection, changed)
+        except BaseException:
+            self.store.forget_numbers()
+            raise
+        self._written = values
+        self._pending, self._removed = {}, set()
+
+    def close(self) -> None:
+        """Write what is left to write, and let go of the folder, whether or not that can be written."""
+        try:
+            self.save()
+        finally:
+            self.store.database.close()
+
+    def _values(self) -> dict[str, Any]:
+        run = self._session.run
+        return {
+            "settings": settings_to_json(self._session.settings),
+            "run": None if run is None else run_to_json(run),
+        }

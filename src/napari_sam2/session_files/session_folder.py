@@ -1,0 +1,250 @@
+"""Begin a session in a folder, and open one again."""
+
+import os
+import sqlite3
+import warnings
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2.errors import SessionError
+from napari_sam2.models import load_model
+from napari_sam2.prompts import check_prompts
+from napari_sam2.session_files import schema
+from napari_sam2.session_files.autosave import Autosave
+from napari_sam2.session_files.database import Database, damaged
+from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, weights_hash
+from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
+from napari_sam2.session_files.stored_masklet import StoredMasklet
+from napari_sam2.session_files.values import run_from_json, settings_from_json, settings_to_json
+from napari_sam2.tracking_session import TrackingSession
+from napari_sam2.trail import Trail
+from napari_sam2.video import Video
+
+if TYPE_CHECKING:
+    from sam2_torch.network import SAM2
+
+
+def begin_autosave(
+    session: TrackingSession,
+    folder: str | os.PathLike[str],
+    *,
+    movie: Any,
+    model: Any,
+    precision: str = "float32",
+    windows: bool = False,
+) -> None:
+    """Write a session that is still empty into a new folder, and from now on whatever is done to it.
+
+    Parameters
+    ----------
+    movie, model, precision, windows
+        What the session was opened with; see `open_session`.
+
+    Raises
+    ------
+    SessionError
+        If something is in the folder, or it cannot be written to.
+    MovieError
+        If the movie cannot be read.
+    """
+    folder = Path(folder)
+    known = MovieIdentity.of(movie, session.video, folder)
+    meta = {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "written_by": _version(),
+        "movie": known.to_json(),
+        "model": asdict(ModelIdentity.of(model, session.model, precision=precision, windows=windows)),
+        "settings": settings_to_json(session.settings),
+        "run": None,
+    }
+
+    def fill(connection: sqlite3.Connection) -> None:
+        schema.create(connection)
+        write_meta(connection, meta)
+
+    database = Database.create(folder, fill)
+    _attach(session, database)
+
+
+def reopen_session(
+    folder: str | os.PathLike[str],
+    movie: Any = None,
+    *,
+    model: Any = None,
+    device: str = "auto",
+    despite_changes: bool = False,
+    read_only: bool = False,
+) -> TrackingSession:
+    """Open a session that was stored, with every prompt and every mask, and go on storing it.
+
+    Masks stay on disk until they are asked for. If the session is open in another process, or its folder cannot be
+    written to, it can be looked at but not changed, and a warning says so.
+
+    Parameters
+    ----------
+    folder
+        The one that `autosave` or `--session` named.
+    movie
+        As for `open_session`; by default the file it was, where it was or where it is as seen from the folder.
+    model
+        As for `open_session`; by default the one it was.
+    device
+        As for `open_session`.
+    despite_changes
+        Take a movie whose pixels have changed, or another model. With another model, prompts are answered anew when
+        they are next propagated.
+    read_only
+        Only look at it.
+
+    Raises
+    ------
+    SessionError
+        If there is no session, or it is damaged, of a newer format, or not of this movie or this model.
+    MovieError, CheckpointError
+        If the movie or the model is unusable.
+
+    Warns
+    -----
+    UserWarning
+        If it can only be looked at.
+    """
+    folder = Path(folder)
+    database = Database.open(folder, read_only=read_only)
+    try:
+        session = _reopened(database, movie, model, device, despite_changes)
+    except BaseException:
+        database.close()
+        raise
+    if database.read_only_because is not None and not read_only:
+        warnings.warn(
+            f"The session in {folder} can only be looked at, because {database.read_only_because}.", stacklevel=2
+        )
+    return session
+
+
+def _reopened(database: Database, movie: Any, model: Any, device: str, despite_changes: bool) -> TrackingSession:
+    meta = read_meta(database)
+    with _read(database):
+        known, trained = MovieIdentity.from_json(meta["movie"]), ModelIdentity.from_json(meta["model"])
+        settings, run = settings_from_json(meta["settings"]), run_from_json(meta["run"])
+    video, source = _movie(database, known, movie, despite_changes)
+    network, source_of_model, is_same = _model(database, trained, model, device, despite_changes)
+    session = TrackingSession(
+        video,
+        network,
+        diameter=settings.diameter,
+        max_prompted=settings.max_prompted,
+        restart_at_prompts=settings.restart_at_prompts,
+        memory_policy=settings.memory_policy,
+        cleaning=settings.cleaning,
+    )
+    session.run = run
+    store = SessionStore(database, video.num_frames, video.shape_yx)
+    _fill(session, store, answered=is_same)
+    now = MovieIdentity.of(source, video, database.folder).or_else(known)
+    other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
+    if database.read_only_because is None:
+        with database.transaction() as connection:
+            write_meta(connection, {"movie": now.to_json()})
+            if not is_same:
+                connection.execute("DELETE FROM answers")
+                write_meta(connection, {"model": asdict(other)})
+    _attach(session, database)
+    return session
+
+
+def _movie(database: Database, known: MovieIdentity, given: Any, despite_changes: bool) -> tuple[Video, Any]:
+    """The movie, checked; and the source it was opened from."""
+    folder = database.folder
+    if given is None:
+        given = known.find(folder)
+    if given is None:
+        was = "an array or a layer" if known.path is None else f"{known.path}, which is not there"
+        raise SessionError(
+            f"the movie of the session in {folder} was {was}: give it as `reopen_session({str(folder)!r}, movie)`, "
+            "or its path on the command line"
+        )
+    video = Video.open(given, contrast=known.contrast)
+    differences = known.differences(video)
+    has_other_shape = (video.num_frames, *video.shape_yx) != known.shape
+    if differences and (has_other_shape or not despite_changes):
+        way = (
+            "give the movie it was made on"
+            if has_other_shape
+            else ("give the movie it was made on, or `despite_changes=True` to go on with this one")
+        )
+        raise SessionError(f"{video.name} is not the movie of the session in {folder}: {'; '.join(differences)}; {way}")
+    return video, given
+
+
+def _model(
+    database: Database, known: ModelIdentity, given: Any, device: str, despite_changes: bool
+) -> tuple["SAM2", Any, bool]:
+    """The model, what it was loaded from, and whether it is the one that the session was made with."""
+    given = known.name if given is None else given
+    if given is None:
+        raise SessionError(
+            f"the session in {database.folder} was made with a model that had been loaded already: "
+            "load it, and give it as `model=`"
+        )
+    network: SAM2 = given
+    if isinstance(given, (str, os.PathLike)):
+        precision: Any = known.precision
+        network = load_model(os.fspath(given), device=device, precision=precision, windows=known.windows)
+    is_same = weights_hash(network) == known.sha256
+    if not is_same and not despite_changes:
+        raise SessionError(
+            f"the model is not the one that the session in {database.folder} was made with "
+            f"({known.name or 'one that had been loaded'}, SHA-256 {known.sha256[:12]}...): give that one as `model=`, "
+            "or `despite_changes=True` to go on with this one"
+        )
+    return network, given, is_same
+
+
+def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> None:
+    """Give a session the objects of a store; their masks stay there until they are asked for."""
+    by_object, doubtful = store.prompts(session.model.device, answered=answered), store.doubtful()
+    for object_id in store.object_ids():
+        trail = Trail(store.num_frames, _trail_of(store, object_id))
+        known = session.objects.new(object_id, masklet=StoredMasklet(object_id, store), trail=trail)
+        for frame, record in by_object.get(object_id, {}).items():
+            known.restore_prompts(frame, record)
+        known.followed.distrusted |= doubtful.get(object_id, set())
+        session.objects.put(known)
+    with _read(store.database):
+        prompts = session.objects.all_prompts()
+        check_prompts(prompts, num_frames=store.num_frames, shape_yx=store.shape_yx)
+
+
+def _trail_of(store: SessionStore, object_id: int) -> Callable[[], Iterator[Any]]:
+    return lambda: store.trail(object_id)
+
+
+def _attach(session: TrackingSession, database: Database) -> None:
+    video = session.video
+    session.logs.add(Autosave(session, SessionStore(database, video.num_frames, video.shape_yx)))
+    weakref.finalize(session, database.close)
+
+
+@contextmanager
+def _read(database: Database) -> Iterator[None]:
+    """Say of values that make no sense that the session is damaged."""
+    try:
+        yield
+    except SessionError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise damaged(database.folder, error) from error
+
+
+def _version() -> str:
+    try:
+        return version("napari-sam2")
+    except PackageNotFoundError:
+        return "unknown"

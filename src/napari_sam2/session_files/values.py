@@ -1,0 +1,100 @@
+"""Settings and runs as JSON, and back; whatever is read is checked."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+from napari_sam2.cleaning import Cleaning
+from napari_sam2.memory_policy import MemoryPolicy
+from napari_sam2.runs import Run
+from napari_sam2.session_settings import SessionSettings
+
+T = TypeVar("T")
+_NUMBER = (int, float)
+_NONE = type(None)
+
+_KINDS: dict[type, dict[str, tuple[type, ...]]] = {
+    Cleaning: {"fill_holes": (int,), "remove_pieces": (int,), "separate": (bool,)},
+    MemoryPolicy: {
+        "min_score": _NUMBER,
+        "min_iou": _NUMBER,
+        "competes": (bool,),
+        "max_jump": (*_NUMBER, _NONE),
+        "max_change": (*_NUMBER, _NONE),
+        "anchors": (int,),
+        "anchor_every": (int,),
+    },
+    SessionSettings: {
+        "diameter": (*_NUMBER, _NONE),
+        "max_prompted": (int, _NONE),
+        "restart_at_prompts": (bool,),
+        "memory_policy": (MemoryPolicy,),
+        "cleaning": (Cleaning,),
+    },
+    Run: {
+        "direction": (str,),
+        "object_ids": (tuple,),
+        "first": (int, _NONE),
+        "last": (int, _NONE),
+        "start": (str, _NONE),
+        "frame": (int, _NONE),
+        "is_done": (bool,),
+    },
+}
+
+
+def settings_to_json(settings: SessionSettings) -> dict[str, Any]:
+    """The settings as JSON, which does not know infinity: limits that are none are left out."""
+    values = asdict(settings)
+    policy = values["memory_policy"]
+    for name in ("max_jump", "max_change"):
+        if policy[name] == math.inf:
+            policy[name] = None
+    if not math.isfinite(settings.memory_policy.min_score):
+        del policy["min_score"]
+    return values
+
+
+def settings_from_json(values: Any) -> SessionSettings:
+    """The settings that `settings_to_json` gave. Raises ValueError if they are none."""
+    values = dict(_table(values))
+    policy = _checked(MemoryPolicy, values.get("memory_policy", {}))
+    cleaning = _checked(Cleaning, values.get("cleaning", {}))
+    return _checked(SessionSettings, values | {"memory_policy": policy, "cleaning": cleaning})
+
+
+def run_to_json(run: Run) -> dict[str, Any]:
+    """A run as JSON."""
+    return asdict(run) | {"object_ids": list(run.object_ids)}
+
+
+def run_from_json(values: Any) -> Run | None:
+    """The run that `run_to_json` gave, or None for none. Raises ValueError if it is no run."""
+    if values is None:
+        return None
+    ids = _table(values).get("object_ids")
+    if not isinstance(ids, list) or not all(type(i) is int for i in ids):
+        raise ValueError("a run is told of without objects")
+    return _checked(Run, dict(values) | {"object_ids": tuple(ids)})
+
+
+def _checked(kind: type[T], values: Any) -> T:
+    kinds = _KINDS[kind]
+    for name, value in _table(values).items():
+        if name not in kinds or type(value) not in kinds[name]:
+            raise ValueError(f"the setting {name!s:.40} is {value!s:.40}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the setting {name} is {value}")
+    return kind(**values)
+
+
+def _table(values: Any) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"settings are {values!s:.40}")
+    return values
+
+
+# A field that is not listed above would be lost on the way.
+if any({f.name for f in fields(kind)} != kinds.keys() for kind, kinds in _KINDS.items()):
+    raise TypeError("a setting has no kind in _KINDS")

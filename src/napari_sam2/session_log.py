@@ -1,0 +1,111 @@
+"""Who listens to what happens in a session: what stores it at once, and what takes it back."""
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from napari_sam2.tracked_object import TrackedObject
+
+StepKind = Literal["prompts", "segment", "accept", "everything", "remove", "settings", "frame", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing done to a session: an edit, or a frame of a propagation.
+
+    Attributes
+    ----------
+    kind
+        Of "everything", all objects that were added at once are one step.
+    frame
+        Which frame, of a "frame" of a propagation, a "segment" or an "accept".
+    """
+
+    kind: StepKind
+    frame: int | None = None
+
+
+class SessionLog(Protocol):
+    """Listens to a session; called in the thread that works with it, and never but between `begin` and `end`.
+
+    Before anything changes it is told what is about to, and reads what is there with `TrackedObject.record`; at the
+    `end` it reads in the same way what is there now. `TrackedObject.restore` puts a record back. Settings, and how far
+    a propagation has come, are values to be compared: `TrackingSession.settings` and `TrackingSession.run`.
+    """
+
+    def begin(self, step: Step) -> None:
+        """A step begins; an error raised here refuses it before anything has changed."""
+
+    def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:
+        """What is known of an object on some frames may change in this step; as yet nothing of it has.
+
+        A frame may come several times in a step. Only what `record` gives of it the first time was there before.
+        """
+
+    def removing(self, known: "TrackedObject") -> None:
+        """An object is about to go, with all that is known of it; `known` itself stays as it is."""
+
+    def close(self) -> None:
+        """The session is needed no more."""
+
+    def end(self, step: Step) -> None:
+        """The step is done, or was broken off by an error: then what changed until there has changed."""
+
+
+class SessionLogs:
+    """The listeners of one session, in the order in which they came.
+
+    Steps within a step are part of it.
+    """
+
+    def __init__(self) -> None:
+        self._logs: list[SessionLog] = []
+        self._is_within = False
+
+    def __bool__(self) -> bool:
+        return bool(self._logs)
+
+    def add(self, log: SessionLog) -> None:
+        """Let somebody listen from now on."""
+        self._logs.append(log)
+
+    def remove(self, log: SessionLog) -> None:
+        """Let somebody listen no more."""
+        self._logs.remove(log)
+
+    @contextmanager
+    def step(self, kind: StepKind, frame: int | None = None) -> Iterator[None]:
+        """Everything that happens inside is one step. Errors of listeners come out of it when the others are done."""
+        if self._is_within:
+            yield
+            return
+        step = Step(kind, frame)
+        with ExitStack() as ends:
+            for log in tuple(self._logs):
+                log.begin(step)
+                ends.callback(log.end, step)
+            self._is_within = True
+            ends.callback(self._leave)
+            yield
+
+    def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:
+        """Tell that what is known of an object on some frames is about to change."""
+        for log in self._logs:
+            log.touching(known, frames)
+
+    def removing(self, known: "TrackedObject") -> None:
+        """Tell that an object is about to go."""
+        for log in self._logs:
+            log.removing(known)
+
+    def close(self) -> None:
+        """Tell that the session is needed no more, and nobody listens from now on."""
+        with ExitStack() as closing:
+            for log in self._logs:
+                closing.callback(log.close)
+        self._logs = []
+
+    def _leave(self) -> None:
+        self._is_within = False

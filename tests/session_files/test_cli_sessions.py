@@ -1,0 +1,83 @@
+"""`napari-sam2 track --session` and `napari-sam2 session info`, with the bundled model."""
+
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from napari_sam2.api import open_session, read_points, reopen_session
+from napari_sam2.cli import app
+from napari_sam2.synthetic import render_movie
+from test_tracking_session import SPEC
+from toy_scene import iou
+
+CLICKS = "object_id,frame,y,x,positive\n5,0,62,69,1\n"
+
+
+@pytest.fixture
+def files(tmp_path):
+    tifffile.imwrite(tmp_path / "movie.tif", render_movie(SPEC).frames[:5], photometric="minisblack")
+    (tmp_path / "clicks.csv").write_text(CLICKS)
+    return tmp_path
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+def track(files, *more):
+    return run(
+        "track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out",
+        "--session", files / "s.sam2", *more,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_goes_on_and_a_finished_one_is_not_done_again(files):
+    whole = open_session(files / "movie.tif")
+    whole.set_prompts(read_points(files / "clicks.csv"))
+    list(whole.propagate("both"))
+    session = open_session(files / "movie.tif", autosave=files / "s.sam2")
+    session.set_prompts(read_points(files / "clicks.csv"))
+    for result in session.propagate("both"):
+        if result.frame == 1:
+            break
+    session.close()
+    told = run("session", "info", files / "s.sam2")
+    assert told.exit_code == 0, told.output
+    assert "both, 1 objects, interrupted after frame 1" in told.output
+    assert "5 frames of 160 x 180" in told.output
+    assert "cell, SHA-256" in told.output
+    done = track(files)
+    assert done.exit_code == 0, done.output
+    assert "Going on with the session in" in done.output
+    assert "frame 1 was the last that was done" in done.output
+    opened = reopen_session(files / "s.sam2")
+    assert opened.run.is_done
+    assert opened.masklets[5].frames == whole.masklets[5].frames
+    for t, mask in whole.masklets[5].items():
+        full = whole.labels(t) == 5
+        assert iou(opened.masklets[5][t], full) > (0.999 if t <= 1 else 0.95), mask.frame
+    opened.close()
+    before = (files / "s.sam2" / "session.sqlite").read_bytes()
+    labels = tifffile.imread(files / "out" / "labels.tif")
+    assert track(files).exit_code == 0
+    assert (tifffile.imread(files / "out" / "labels.tif") == labels).all()
+    assert len((files / "s.sam2" / "session.sqlite").read_bytes()) == len(before)
+
+
+def test_errors_are_one_clear_line(files):
+    done = run("session", "info", files)
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: ")
+    assert "holds no session" in done.output
+    assert track(files, "--last", 0).exit_code == 0
+    session = reopen_session(files / "s.sam2")
+    done = track(files)
+    assert done.exit_code == 1
+    assert "can only be looked at, because it is open in process" in done.output
+    session.close()
+    tifffile.imwrite(files / "movie.tif", render_movie(SPEC).frames[1:6], photometric="minisblack")
+    done = track(files)
+    assert done.exit_code == 1
+    assert "movie.tif is not the movie of the session" in done.output
+    assert "Traceback" not in done.output

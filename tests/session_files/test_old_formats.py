@@ -1,0 +1,54 @@
+"""Sessions that older versions wrote open in this one; `make_golden.py` wrote them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from napari_sam2.cleaning import Cleaning
+from napari_sam2.prompts import BoxPrompt, PointPrompt
+from napari_sam2.session_files.info import describe
+from napari_sam2.session_files.schema import FORMAT_VERSION
+from toy_model import ToyModel
+from toy_scene import FAST, STILL, STILL_YX, click, discs, truth
+from toy_session import NUM_FRAMES, again
+
+HERE = Path(__file__).parent
+VERSIONS = range(1, FORMAT_VERSION + 1)
+
+
+@pytest.fixture(params=VERSIONS)
+def folder(request, tmp_path):
+    # Opening it writes to it.
+    return shutil.copytree(HERE / f"version-{request.param}.sam2", tmp_path / "old.sam2")
+
+
+def test_row_34_a_session_of_an_older_version_opens_and_goes_on(folder, monkeypatch):
+    session = again(ToyModel().install(monkeypatch), folder)
+    assert session.settings.max_prompted == 4
+    assert session.settings.diameter == 26
+    assert session.cleaning == Cleaning(fill_holes=3)
+    assert session.object_ids == (1, 2, 5)
+    prompts = session.prompts
+    assert set(prompts) == {(1, 2), (1, 6), (2, 3), (2, 8), (5, 4)}
+    assert prompts[1, 2].points == (click(2, 1, FAST),)
+    assert prompts[2, 3].box == BoxPrompt(3, 2, 170, 310, 210, 350)
+    assert prompts[2, 8].points == (PointPrompt(8, 2, 20, 20.25, positive=False),)
+    assert (prompts[5, 4].mask.mask == (truth()[4] == STILL)).all()
+    assert prompts[5, 4].points == (PointPrompt(4, 5, *STILL_YX),)
+    assert session.masklets[1].frames == tuple(range(2, NUM_FRAMES))
+    assert set(discs(session, 1).values()) == {FAST}
+    run = session.run
+    assert (run.direction, run.object_ids, run.start, run.frame) == ("both", (1, 2, 5), "first", 9)
+    assert [result.frame for result in session.resume()] == [10, 11, 3, 2, 1, 0]
+    assert set(discs(session, 1).values()) == {FAST}
+    assert session.masklets[1].frames == tuple(range(NUM_FRAMES))
+    session.close()
+
+
+def test_row_34_what_an_older_session_holds_is_told(folder):
+    told = describe(folder)
+    assert told["objects"] == "3"
+    assert told["prompts"] == "6"
+    assert told["movie"] == "an array, 12 frames of 256 x 420, float32"
+    assert told["propagation"] == "both, 3 objects, interrupted after frame 9"

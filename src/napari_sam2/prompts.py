@@ -118,6 +118,11 @@ class ObjectPrompts:
         """Whether something says where the object is; negative points only correct a mask that is there already."""
         return self.mask is not None or self.box is not None or any(point.positive for point in self.points)
 
+    @property
+    def in_order(self) -> "tuple[Prompt, ...]":
+        """All of them, in an order that `group_prompts` groups again as they are."""
+        return (*(p for p in (self.mask, self.box) if p is not None), *self.points)
+
     def extends(self, before: "ObjectPrompts") -> bool:
         """Whether these are other prompts and some more points, so that the mask found before is one to correct."""
         count = len(before.points)

@@ -43,8 +43,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
     def all_prompts(self) -> Iterator[Prompt]:
         """All prompts, on each frame in an order that groups them again as they are."""
         for group in self.prompts.values():
-            yield from (p for p in (group.mask, group.box) if p is not None)
-            yield from group.points
+            yield from group.in_order
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         """Replace all prompts by others that make sense; returns the (frame, object_id) that changed."""

@@ -22,7 +22,7 @@ from napari_sam2.layers import (
     movie_shape,
     read_frame,
     read_prompts,
-    remove_clicks,
+    remove_objects,
     reset_undo,
     write_frame,
 )
@@ -288,7 +288,7 @@ def test_clicks_of_objects_are_removed() -> None:
     movie = image()
     points = create_prompt_layer(movie)
     add_clicks(points, movie, [PointPrompt(t, i, 3.0, 4.0) for i in (1, 2, 3) for t in (0, 1)])
-    remove_clicks(points, {1, 3, 8})
+    remove_objects(points, {1, 3, 8})
     assert [(p.frame, p.object_id) for p in read_prompts(points, movie)] == [(0, 2), (1, 2)]
-    remove_clicks(points, {8})
+    remove_objects(points, {8})
     assert len(points.data) == 2

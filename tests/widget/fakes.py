@@ -145,6 +145,9 @@ class FakeSession:
     def _mask(self, group: ObjectPrompts) -> np.ndarray:
         yy, xx = np.mgrid[: self.shape[1], : self.shape[2]]
         mask = np.zeros(self.shape[1:], bool) if group.mask is None else group.mask.mask.copy()
+        if group.box is not None:
+            box = group.box
+            mask |= (yy >= box.y0) & (yy <= box.y1) & (xx >= box.x0) & (xx <= box.x1)
         for point in sorted(group.points, key=lambda point: not point.positive):
             disc = (yy - point.y) ** 2 + (xx - point.x) ** 2 <= self.radius**2
             mask = mask | disc if point.positive else mask & ~disc

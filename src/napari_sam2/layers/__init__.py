@@ -10,8 +10,9 @@ from napari_sam2.layers.masklet_writer import (
 )
 from napari_sam2.layers.masks import MaskLayer, MaskLayers
 from napari_sam2.layers.prompt_reader import create_prompt_layer, read_prompts
-from napari_sam2.layers.prompt_writer import add_clicks, remove_clicks
+from napari_sam2.layers.prompt_writer import add_clicks, remove_objects
 from napari_sam2.layers.session import open_layer_session
+from napari_sam2.layers.shape_reader import create_shape_layer, read_shapes
 from napari_sam2.layers.transforms import carried_over, movie_shape
 
 __all__ = [
@@ -22,12 +23,14 @@ __all__ = [
     "carried_over",
     "create_labels_layer",
     "create_prompt_layer",
+    "create_shape_layer",
     "merge_labels",
     "movie_shape",
     "open_layer_session",
     "read_frame",
     "read_prompts",
-    "remove_clicks",
+    "read_shapes",
+    "remove_objects",
     "reset_undo",
     "write_frame",
 ]

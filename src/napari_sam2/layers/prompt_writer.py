@@ -1,9 +1,9 @@
-"""Clicks that the plugin makes, in the Points layer."""
+"""Prompts that the plugin makes or removes, in the layers of prompts."""
 
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from napari.layers import Image, Points
+from napari.layers import Image, Points, Shapes
 
 from napari_sam2.layers.prompt_reader import NEGATIVE, POSITIVE
 from napari_sam2.layers.transforms import from_image_pixels
@@ -34,8 +34,13 @@ def add_clicks(points_layer: Points, image_layer: Image, clicks: Sequence[PointP
     points_layer.feature_defaults = defaults
 
 
-def remove_clicks(points_layer: Points, object_ids: Collection[int]) -> None:
-    """Remove all points of some objects."""
-    wanted = points_layer.features["object_id"].isin(list(object_ids)).to_numpy()
-    if wanted.any():
-        points_layer.remove([int(index) for index in np.flatnonzero(wanted)])
+def remove_objects(layer: Points | Shapes, object_ids: Collection[int]) -> None:
+    """Remove all points or shapes of some objects."""
+    wanted = np.flatnonzero(layer.features["object_id"].isin(list(object_ids)).to_numpy())
+    if wanted.size == 0:
+        return
+    if isinstance(layer, Points):
+        layer.remove([int(index) for index in wanted])
+    else:
+        layer.selected_data = {int(index) for index in wanted}
+        layer.remove_selected()

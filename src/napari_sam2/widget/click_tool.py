@@ -1,10 +1,10 @@
 """What the next click says: which object, and whether the pixel belongs to it. No Qt here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from weakref import WeakMethod
 
-from napari.layers import Points
+from napari.layers import Points, Shapes
 from psygnal import Signal
 
 from napari_sam2.layers.prompt_reader import prompt_defaults
@@ -56,11 +56,6 @@ class ClickTool:
             self._apply()
             self.changed.emit()
 
-    def bind_keys(self, bindings: dict[str, Callable[[], None]]) -> None:
-        """Bind keys on the prompt layer, each to a method without arguments, whose object is not kept alive by that."""
-        for key, method in bindings.items():
-            self.points.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
-
     def detach(self) -> None:
         """Leave the layer as an ordinary Points layer."""
         if self._on_press in self.points.mouse_drag_callbacks:
@@ -88,9 +83,15 @@ class ClickTool:
         self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
 
 
-def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Points], None]:
+def bind_keys(layer: Points | Shapes, bindings: Mapping[str, Callable[[], None]]) -> None:
+    """Bind keys on a layer, each to a method without arguments, whose object is not kept alive by that."""
+    for key, method in bindings.items():
+        layer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
+
+
+def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Points | Shapes], None]:
     # A function, not a partial: napari asks each key binding for its `__name__`.
-    def call(_layer: Points) -> None:
+    def call(_layer: Points | Shapes) -> None:
         if (function := method()) is not None:
             function()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2.layers import add_clicks, remove_clicks
+from napari_sam2.layers import add_clicks, remove_objects
 from napari_sam2.masklets import FrameMask
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
@@ -90,11 +90,11 @@ class Finder:
                 add_clicks(points, self._prompts.image, found.clicks)
 
     def remove(self, object_ids: Collection[int]) -> None:
-        """Remove all points of some objects, in one step."""
-        points = self._prompts.points
-        if points is not None:
-            with self._own_change():
-                remove_clicks(points, object_ids)
+        """Remove all points and shapes of some objects, in one step."""
+        with self._own_change():
+            for layer in (self._prompts.points, self._prompts.shapes):
+                if layer is not None:
+                    remove_objects(layer, object_ids)
 
     def on_end(self, end: JobEnd) -> tuple[int, ...]:
         """Take note that masks were taken over, and return their object IDs; if it went wrong, their points go."""
@@ -102,7 +102,7 @@ class Finder:
         if end.error is None and not end.canceled:
             return object_ids
         if object_ids and self._prompts.points is not None:
-            remove_clicks(self._prompts.points, object_ids)
+            remove_objects(self._prompts.points, object_ids)
         return ()
 
     def is_own_change(self, key: ObjectFrame) -> bool:

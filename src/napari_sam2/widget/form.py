@@ -70,6 +70,10 @@ class TrackerForm(QWidget):
         self.polarity = QPushButton()
         self.polarity.setCheckable(True)
         self.hint = _wrapped(HINT_NO_MOVIE)
+        self.box = QPushButton("Box")
+        self.box.setToolTip("Draw a rectangle around the object; it says where the object is, as a click does")
+        self.outline = QPushButton("Outline")
+        self.outline.setToolTip("Draw around the object with the button held down; what is inside is its mask")
         self.everything = QPushButton("Segment everything here")
         self.everything.setToolTip("Find all cells on the frame on screen that have no mask yet, without clicks")
         self.quality = QDoubleSpinBox()
@@ -120,6 +124,7 @@ class TrackerForm(QWidget):
                 _row(self.object_id, self.swatch, self.new_object),
                 self.polarity,
                 self.hint,
+                _row(self.box, self.outline),
                 _row(self.everything, self.quality),
             )
         )
@@ -195,7 +200,7 @@ class TrackerForm(QWidget):
     def show_state(self, state: str, *, has_session: bool) -> None:
         """Enable what makes sense now."""
         idle = state in ("idle", "segmenting")
-        for control in (self.new_object, self.polarity, self.object_id):
+        for control in (self.new_object, self.polarity, self.object_id, self.box, self.outline):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
         self.everything.setEnabled(has_session and idle)

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Points, Shapes
 
-from napari_sam2.layers import create_labels_layer, create_prompt_layer
+from napari_sam2.layers import create_labels_layer, create_prompt_layer, create_shape_layer
 from napari_sam2.widget.answers import SessionLike
-from napari_sam2.widget.click_tool import ClickTool
+from napari_sam2.widget.click_tool import ClickTool, bind_keys
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.jobs import JobRunner
+from napari_sam2.widget.shape_tool import ShapeKind, ShapeTool
 from napari_sam2.widget.viewing import shown_frame
 
 
@@ -25,6 +26,8 @@ class OpenMovie:
         What its clicks and buttons set in motion.
     tool
         What its next click says.
+    shape_tool
+        What its next shape says; None as long as none was asked for.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class OpenMovie:
         self._on_tool_changed = on_tool_changed
         points = create_prompt_layer(image)
         self.tool = ClickTool(points, on_refused=note)
+        self.shape_tool: ShapeTool | None = None
         self.controller = Controller(
             image,
             points,
@@ -76,21 +80,42 @@ class OpenMovie:
             self.controller.prompts.watch(points)
             self._show_points()
 
+    def draw(self, kind: ShapeKind) -> None:
+        """Let the next drag draw a shape as a prompt, on a layer made for that if there is none."""
+        if self.shape_tool is None:
+            shapes = create_shape_layer(self.image)
+            self.shape_tool = ShapeTool(shapes, self._object_id)
+            self.controller.prompts.watch(shapes)
+            self._viewer.add_layer(shapes)
+        shapes = self.shape_tool.shapes
+        self._viewer.layers.selection.active = shapes
+        self.shape_tool.draw(kind, self._keys)
+
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer other than the movie was removed from the viewer."""
-        if layer == self.controller.prompts.points:
-            self.controller.prompts.unwatch()
+        prompts = self.controller.prompts
+        if layer == prompts.points:
+            prompts.unwatch(layer)
             self.tool.detach()
             self._note("The prompts were removed; the masks stay. 'New object' makes a new prompt layer.")
+        elif layer == prompts.shapes:
+            prompts.unwatch(layer)
+            self._leave_shapes()
+            self._note("The shapes were removed; the masks stay. 'Box' and 'Outline' make a new layer of shapes.")
         elif isinstance(layer, Labels):
             self.controller.labels_removed(layer)
 
     def selected_objects(self) -> list[int]:
-        """Return the IDs of the objects whose points are selected."""
-        points: Points | None = self.controller.prompts.points
-        if points is None:
-            return []
-        return sorted({int(points.features["object_id"].iloc[index]) for index in points.selected_data})
+        """Return the IDs of the objects whose points or shapes are selected."""
+        layers: list[Points | Shapes | None] = [self.controller.prompts.points, self.controller.prompts.shapes]
+        return sorted(
+            {
+                int(layer.features["object_id"].iloc[index])
+                for layer in layers
+                if layer is not None
+                for index in layer.selected_data
+            }
+        )
 
     def color(self) -> Any:
         """Return the color (R, G, B, A) that the current object has in the masks; None if it is not known."""
@@ -101,9 +126,18 @@ class OpenMovie:
         """End the session; a run stops at its next frame, and the layers stay as ordinary layers."""
         self.controller.close()
         self.tool.detach()
+        self._leave_shapes()
+
+    def _object_id(self) -> int:
+        return self.tool.object_id
+
+    def _leave_shapes(self) -> None:
+        if self.shape_tool is not None:
+            self.shape_tool.detach()
+            self.shape_tool = None
 
     def _show_points(self) -> None:
-        self.tool.bind_keys(self._keys)
+        bind_keys(self.tool.points, self._keys)
         self.tool.changed.connect(self._on_tool_changed)
         self._viewer.add_layer(self.tool.points)
         self._viewer.layers.selection.active = self.tool.points

@@ -1,14 +1,14 @@
-"""Follows the points of a prompt layer and says what changed. No Qt here."""
+"""Follows the points and shapes of the prompt layers and says what changed. No Qt here."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from napari.layers import Image, Points
+from napari.layers import Image, Points, Shapes
 from psygnal import Signal
 
 from napari_sam2.errors import NapariSam2Error, PromptError
-from napari_sam2.layers import movie_shape, read_prompts
+from napari_sam2.layers import movie_shape, read_prompts, read_shapes
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
 
 ObjectFrame = tuple[int, int]
@@ -16,10 +16,10 @@ ObjectFrame = tuple[int, int]
 
 
 class PromptWatch:
-    """The prompts of one movie, read again at each change of the layer and compared with those before.
+    """The prompts of one movie, read again at each change of their layers and compared with those before.
 
-    Comparing, rather than following single events, is right for every way to change points: clicks, drags, deletions,
-    paste, bulk assignment, edits of the feature table.
+    Comparing, rather than following single events, is right for every way to change points and shapes: clicks, drags,
+    deletions, paste, bulk assignment, edits of the feature table.
     """
 
     changed: ClassVar[Signal] = Signal(object)
@@ -29,18 +29,23 @@ class PromptWatch:
     def __init__(self, image: Image) -> None:
         self.image = image
         self.points: Points | None = None
+        self.shapes: Shapes | None = None
         self.groups: dict[ObjectFrame, ObjectPrompts] = {}
         self.highest_id = 0
         """The highest object ID that any prompt ever had."""
         self._ignored = ""
         self._waits = False
 
-    def watch(self, points: Points) -> None:
-        """Read prompts from this layer from now on."""
-        self.unwatch()
-        self.points = points
-        points.events.data.connect(self.read)
-        points.events.features.connect(self.read)
+    def watch(self, layer: Points | Shapes) -> None:
+        """Read prompts from this layer from now on, in place of the points or the shapes read before."""
+        if isinstance(layer, Points):
+            self._leave(self.points)
+            self.points = layer
+        else:
+            self._leave(self.shapes)
+            self.shapes = layer
+        layer.events.data.connect(self.read)
+        layer.events.features.connect(self.read)
         self.read()
 
     @contextmanager
@@ -53,28 +58,31 @@ class PromptWatch:
             self._waits = False
             self.read()
 
-    def unwatch(self) -> None:
-        """Leave the layer alone; nothing counts as changed by that."""
-        if self.points is not None:
-            self.points.events.data.disconnect(self.read)
-            self.points.events.features.disconnect(self.read)
+    def unwatch(self, layer: Points | Shapes | None = None) -> None:
+        """Leave a layer alone, by default both; nothing counts as changed by that."""
+        if layer is None or layer == self.points:
+            self._leave(self.points)
             self.points = None
-            self.groups = {}
+        if layer is None or layer == self.shapes:
+            self._leave(self.shapes)
+            self.shapes = None
+        self.groups = self._grouped(lambda _text: None)
 
     def read(self, event: Any = None) -> None:
-        """Read all points again, unless the event only announces a change."""
+        """Read all points and shapes again, unless the event only announces a change."""
         is_announced = str(getattr(event, "action", "")) in ("adding", "removing", "changing")
-        if self.points is None or self._waits or is_announced:
+        if (self.points is None and self.shapes is None) or self._waits or is_announced:
             return
         ignored: list[str] = []
         try:
-            groups = group_prompts(read_prompts(self.points, self.image, on_ignored=ignored.append))
+            groups = self._grouped(ignored.append)
         except NapariSam2Error as error:
             self.note.emit(str(error))
             return
-        if ignored and ignored[0] != self._ignored:
-            self.note.emit(ignored[0])
-        self._ignored = ignored[0] if ignored else ""
+        told = " ".join(ignored)
+        if told and told != self._ignored:
+            self.note.emit(told)
+        self._ignored = told
         changed = [key for key in {**self.groups, **groups} if self.groups.get(key) != groups.get(key)]
         self.groups = groups
         self.highest_id = max([self.highest_id, *(object_id for object_id, _ in groups)])
@@ -82,7 +90,7 @@ class PromptWatch:
             self.changed.emit(changed)
 
     def has_object(self, object_id: int) -> bool:
-        """Whether any point is about the object."""
+        """Whether any point or shape is about the object."""
         return any(known == object_id for known, _ in self.groups)
 
     def usable(self, others: Iterable[Prompt] = ()) -> tuple[list[Prompt], dict[int, str]]:
@@ -91,11 +99,11 @@ class PromptWatch:
         Parameters
         ----------
         others
-            Prompts from elsewhere, to be taken together with the points: masks painted by hand.
+            Prompts from elsewhere, to be taken together with these: masks painted by hand.
         """
         num_frames, *shape = movie_shape(self.image)
         by_object: dict[int, list[Prompt]] = {}
-        for prompt in [*(point for group in self.groups.values() for point in group.points), *others]:
+        for prompt in [*(prompt for group in self.groups.values() for prompt in group.in_order), *others]:
             by_object.setdefault(prompt.object_id, []).append(prompt)
         accepted: list[Prompt] = []
         problems: dict[int, str] = {}
@@ -107,3 +115,17 @@ class PromptWatch:
             else:
                 accepted.extend(prompts)
         return accepted, problems
+
+    def _grouped(self, on_ignored: Callable[[str], None]) -> dict[ObjectFrame, ObjectPrompts]:
+        # Shapes first: points on the same frame refine what they give.
+        prompts: list[Prompt] = []
+        if self.shapes is not None:
+            prompts += read_shapes(self.shapes, self.image, on_ignored=on_ignored)
+        if self.points is not None:
+            prompts += read_prompts(self.points, self.image, on_ignored=on_ignored)
+        return group_prompts(prompts)
+
+    def _leave(self, layer: Points | Shapes | None) -> None:
+        if layer is not None:
+            layer.events.data.disconnect(self.read)
+            layer.events.features.disconnect(self.read)

@@ -98,6 +98,16 @@ class TrackerWidget(QWidget):
             self._movie.tool.positive = not self._movie.tool.positive
         self._redraw()
 
+    def draw_box(self) -> None:
+        """Let the next drag draw a rectangle around the object, as a prompt."""
+        if self._movie is not None:
+            self._movie.draw("rectangle")
+
+    def draw_outline(self) -> None:
+        """Let the next drag draw the outline of the object, whose inside is its mask."""
+        if self._movie is not None:
+            self._movie.draw("polygon_lasso")
+
     def propagate(self) -> None:
         """Start the run that the controls describe."""
         if self._movie is None:
@@ -175,6 +185,8 @@ class TrackerWidget(QWidget):
         form.fast.toggled.connect(self._reopen)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
+        form.box.clicked.connect(self.draw_box)
+        form.outline.clicked.connect(self.draw_outline)
         form.object_id.valueChanged.connect(self._on_object_id)
         form.direction.currentTextChanged.connect(self._redraw)
         form.propagate.clicked.connect(self.propagate)

@@ -1,0 +1,42 @@
+"""What the next shape says: which object it is about. No Qt here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from napari.layers import Shapes
+
+from napari_sam2.layers.shape_reader import shape_defaults
+from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, PROPAGATE_KEY, bind_keys
+
+ShapeKind = Literal["rectangle", "ellipse", "polygon", "polygon_lasso"]
+SHAPE_KEYS = (NEW_OBJECT_KEY, PROPAGATE_KEY)
+"""Bound on the layer of shapes, where they are free as well."""
+
+
+class ShapeTool:
+    """Gives each shape drawn on a prompt layer the ID of the object that `object_id` tells.
+
+    As with clicks, what counts is not the layer's `feature_defaults`: napari sets those anew at each selection.
+    """
+
+    def __init__(self, shapes: Shapes, object_id: Callable[[], int]) -> None:
+        self.shapes = shapes
+        self._object_id = object_id
+        shapes.mouse_drag_callbacks.append(self._on_press)
+
+    def draw(self, kind: ShapeKind, keys: Mapping[str, Callable[[], None]]) -> None:
+        """Let the next drag draw a shape of a kind, with those of the keys that shapes have."""
+        bind_keys(self.shapes, {key: keys[key] for key in SHAPE_KEYS})
+        self.shapes.selected_data = set()
+        self.shapes.mode = f"add_{kind}"
+
+    def detach(self) -> None:
+        """Leave the layer as an ordinary Shapes layer."""
+        if self._on_press in self.shapes.mouse_drag_callbacks:
+            self.shapes.mouse_drag_callbacks.remove(self._on_press)
+        for key in SHAPE_KEYS:
+            self.shapes.bind_key(key, None, overwrite=True)
+
+    def _on_press(self, layer: Shapes, _event: Any) -> None:
+        if str(layer.mode).startswith("add_"):
+            layer.feature_defaults = shape_defaults(self._object_id())

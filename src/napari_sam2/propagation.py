@@ -32,8 +32,6 @@ from sam2_torch.video_predictor import memorize, segment, track
 from sam2_torch.windows import Window, cut_mask, paste
 
 OBJECTS_PER_BATCH = 32
-FRAMES_TO_TRIM = 4
-"""After so many frames what was freed is given back: regions of ever other sizes leave gaps in memory, some 150 MB."""
 TRACKED, CLICKED, PAINTED = 0, 1, 2
 """Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
 
@@ -69,7 +67,6 @@ class Follower:
         self._encoder = FrameEncoder(video, model)
         self.windows = WindowChoice(video, model, self._encoder, diameter=diameter)
         self._objects_per_batch = OBJECTS_PER_BATCH
-        self._frames_done = 0
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
@@ -260,9 +257,8 @@ class Follower:
             sighting.followed.last = sighting.seen
         for sighting in sightings:
             self._move_on(sighting)
-        self._frames_done += 1
-        if self._frames_done % FRAMES_TO_TRIM == 0:
-            give_back_memory(torch.device("cpu"))
+        # Regions of ever other sizes leave gaps in memory, some 200 MB if they are left to grow for a hundred frames.
+        give_back_memory(torch.device("cpu"))
         return tuple(doubtful)
 
     def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -46,7 +47,9 @@ class Desk:
         self.settle()
         return self.widget
 
-    def open_session(self, image: Image, model: str, *, diameter: float | None, precision: str) -> FakeSession:
+    def open_session(
+        self, image: Image, model: str, *, diameter: float | None, precision: str, **_: Any
+    ) -> FakeSession:
         self.precisions.append(precision)
         session = FakeSession(image.data.shape[:3], **self.hooks)
         self.sessions.append(session)
@@ -112,6 +115,13 @@ class Desk:
     def notes(self) -> list[str]:
         self.settle()
         return [record.message for record in notification_manager.records if record.severity >= "warning"]
+
+
+@pytest.fixture(autouse=True)
+def sessions_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return where sessions are stored that belong to no file: not where those of the user are."""
+    monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "sessions"))
+    return tmp_path / "sessions"
 
 
 @pytest.fixture

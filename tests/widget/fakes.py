@@ -49,6 +49,10 @@ class FakeSession:
     qualities: list[float] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
+    closed: int = 0
+
+    def close(self) -> None:
+        self.closed += 1
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         prompts = list(prompts)

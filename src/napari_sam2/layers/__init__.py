@@ -11,6 +11,7 @@ from napari_sam2.layers.masklet_writer import (
 from napari_sam2.layers.masks import MaskLayer, MaskLayers
 from napari_sam2.layers.prompt_reader import create_prompt_layer, read_prompts
 from napari_sam2.layers.prompt_writer import add_clicks, remove_objects
+from napari_sam2.layers.saving import Saving
 from napari_sam2.layers.session import open_layer_session
 from napari_sam2.layers.shape_reader import create_shape_layer, read_shapes
 from napari_sam2.layers.transforms import carried_over, movie_shape
@@ -19,6 +20,7 @@ __all__ = [
     "HandEdits",
     "MaskLayer",
     "MaskLayers",
+    "Saving",
     "add_clicks",
     "carried_over",
     "create_labels_layer",

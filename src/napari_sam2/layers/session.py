@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_sam2.devices import Precision
+from napari_sam2.layers.saving import Saving
 from napari_sam2.layers.transforms import movie_shape
 
 if TYPE_CHECKING:
@@ -12,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def open_layer_session(
-    image_layer: Image, model: str = "cell", *, diameter: float | None = None, precision: Precision = "float32"
+    image_layer: Image,
+    model: str = "cell",
+    *,
+    diameter: float | None = None,
+    precision: Precision = "float32",
+    saving: Saving | None = None,
 ) -> "TrackingSession":
     """Load the model and open a session on the movie of an image layer; imports torch, so keep it off the GUI thread.
 
@@ -26,6 +32,8 @@ def open_layer_session(
         Typical diameter of the objects in pixels; None lets the session find it out.
     precision
         See `napari_sam2.models.load_model`.
+    saving
+        Stores it, or takes it from where it is stored; by default it is not stored.
 
     Raises
     ------
@@ -33,8 +41,12 @@ def open_layer_session(
         If the layer is no movie, or cannot be read.
     CheckpointError
         If the model cannot be loaded.
+    SessionError
+        If a stored session cannot be opened.
     """
     from napari_sam2.api import open_session
 
     movie_shape(image_layer)
+    if saving is not None:
+        return saving.open(model, diameter=diameter, precision=precision)
     return open_session(image_layer, model=model, diameter=diameter, precision=precision)

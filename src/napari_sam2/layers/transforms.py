@@ -70,6 +70,9 @@ def _carried(coordinates: NDArray[Any], source: Layer, target: Layer) -> NDArray
     # The whole way is affine: four probes say what it does, however many points there are.
     probes = np.vstack([np.zeros(ndim), np.eye(ndim)])
     ends = np.array([target.world_to_data(source.data_to_world(probe)) for probe in probes], dtype=np.float64)
+    if ends.shape == probes.shape and np.allclose(ends, probes, rtol=0, atol=1e-9):
+        # They lie alike. The way there and back would change the last bits, and so make other prompts of old points.
+        return np.array(coordinates, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         # Points at infinity come out as not a number.
         carried: NDArray[np.float64] = ends[0] + np.asarray(coordinates, np.float64) @ (ends[1:] - ends[0])

@@ -1,11 +1,14 @@
 """What writes a session down while it is worked with."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.errors import SessionError
+from napari_sam2.errors import AutosaveError, SessionError
 from napari_sam2.session_files.store import write_meta
 from napari_sam2.session_files.values import run_to_json, settings_to_json
+
+OnWritten = Callable[[AutosaveError | None], object]
+"""Told after each step, in the thread that works with the session, why it could not be written; None if it could."""
 
 if TYPE_CHECKING:
     from napari_sam2.session_files.store import SessionStore
@@ -19,10 +22,16 @@ class Autosave:
 
     What could not be written is kept in mind and written with the next step that can be. If the session is open
     elsewhere, no step is allowed at all.
+
+    Parameters
+    ----------
+    on_written
+        With it, a step that cannot be written is no error for whoever takes it.
     """
 
-    def __init__(self, session: "TrackingSession", store: "SessionStore") -> None:
+    def __init__(self, session: "TrackingSession", store: "SessionStore", on_written: OnWritten | None = None) -> None:
         self.store = store
+        self._on_written = on_written
         self._session = session
         self._pending: dict[int, tuple[TrackedObject, set[int]]] = {}
         self._removed: set[int] = set()
@@ -62,9 +71,17 @@ class Autosave:
         Raises
         ------
         AutosaveError
-            If it cannot be written.
+            If it cannot be written, and nobody else is told.
         """
-        self.save()
+        if self._on_written is None:
+            self.save()
+            return
+        try:
+            self.save()
+        except AutosaveError as error:
+            self._on_written(error)
+        else:
+            self._on_written(None)
 
     def save(self) -> None:
         """Write whatever is not written yet. Raises as `end` does."""

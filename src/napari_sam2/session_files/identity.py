@@ -50,11 +50,14 @@ class MovieIdentity:
     transforms: Mapping[str, Any]
 
     @classmethod
-    def of(cls, source: Any, video: Video, folder: Path) -> "MovieIdentity":
-        """That of a movie that was opened from a path, an array or a layer, for a session in a folder."""
+    def of(cls, source: Any, video: Video, folder: Path, file: Path | None = None) -> "MovieIdentity":
+        """That of a movie that was opened from a path, an array or a layer, for a session in a folder.
+
+        An array or a layer may have come from a `file`.
+        """
         path = beside = None
-        if isinstance(source, (str, os.PathLike)):
-            path = str(Path(source).absolute())
+        if file is not None or isinstance(source, (str, os.PathLike)):
+            path = str(Path(file or source).absolute())
             try:
                 beside = Path(os.path.relpath(path, folder.absolute())).as_posix()
             except ValueError:  # another drive

@@ -6,28 +6,55 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.devices import Precision
 from napari_sam2.errors import SessionError
 from napari_sam2.models import load_model
 from napari_sam2.prompts import check_prompts
 from napari_sam2.session_files import schema
-from napari_sam2.session_files.autosave import Autosave
+from napari_sam2.session_files.autosave import Autosave, OnWritten
 from napari_sam2.session_files.database import Database, damaged
 from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, weights_hash
 from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
 from napari_sam2.session_files.stored_masklet import StoredMasklet
 from napari_sam2.session_files.values import run_from_json, settings_from_json, settings_to_json
+from napari_sam2.session_settings import SessionSettings
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.trail import Trail
 from napari_sam2.video import Video
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How a stored session is to go on otherwise than it was; see `open_session`."""
+
+    diameter: float | None
+    precision: Precision
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session that was opened again.
+
+    Attributes
+    ----------
+    read_only_because
+        Why it can only be looked at; None if it can be worked with.
+    model
+        The model it goes on with.
+    """
+
+    session: TrackingSession
+    read_only_because: str | None
+    model: ModelIdentity
 
 
 def begin_autosave(
@@ -38,6 +65,8 @@ def begin_autosave(
     model: Any,
     precision: str = "float32",
     windows: bool = False,
+    file: Path | None = None,
+    on_written: OnWritten | None = None,
 ) -> None:
     """Write a session that is still empty into a new folder, and from now on whatever is done to it.
 
@@ -45,6 +74,10 @@ def begin_autosave(
     ----------
     movie, model, precision, windows
         What the session was opened with; see `open_session`.
+    file
+        Where the movie was read from, if it is an array or a layer.
+    on_written
+        Told how the writing goes, instead of an error where it does not.
 
     Raises
     ------
@@ -54,7 +87,7 @@ def begin_autosave(
         If the movie cannot be read.
     """
     folder = Path(folder)
-    known = MovieIdentity.of(movie, session.video, folder)
+    known = MovieIdentity.of(movie, session.video, folder, file)
     meta = {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "written_by": _version(),
@@ -69,7 +102,7 @@ def begin_autosave(
         write_meta(connection, meta)
 
     database = Database.create(folder, fill)
-    _attach(session, database)
+    _attach(session, database, on_written)
 
 
 def reopen_session(
@@ -114,36 +147,72 @@ def reopen_session(
     UserWarning
         If it can only be looked at.
     """
-    folder = Path(folder)
-    database = Database.open(folder, read_only=read_only)
+    stored = open_stored(
+        folder, movie, model=model, device=device, despite_changes=despite_changes, read_only=read_only
+    )
+    if stored.read_only_because is not None and not read_only:
+        warnings.warn(
+            f"The session in {folder} can only be looked at, because {stored.read_only_because}.", stacklevel=2
+        )
+    return stored.session
+
+
+def open_stored(
+    folder: str | os.PathLike[str],
+    movie: Any = None,
+    *,
+    model: Any = None,
+    device: str = "auto",
+    despite_changes: bool = False,
+    read_only: bool = False,
+    change: Change | None = None,
+    on_written: OnWritten | None = None,
+) -> StoredSession:
+    """As `reopen_session`, with more said about what was opened, and no warning.
+
+    Parameters
+    ----------
+    folder, movie, model, device, despite_changes, read_only
+        As of `reopen_session`.
+    change
+        What is to be otherwise from now on.
+    on_written
+        As of `begin_autosave`.
+
+    Raises
+    ------
+    SessionError, MovieError, CheckpointError
+        As of `reopen_session`.
+    """
+    database = Database.open(Path(folder), read_only=read_only)
     try:
-        session = _reopened(database, movie, model, device, despite_changes)
+        return _reopened(database, movie, model, device, despite_changes, change, on_written)
     except BaseException:
         database.close()
         raise
-    if database.read_only_because is not None and not read_only:
-        warnings.warn(
-            f"The session in {folder} can only be looked at, because {database.read_only_because}.", stacklevel=2
-        )
-    return session
 
 
-def _reopened(database: Database, movie: Any, model: Any, device: str, despite_changes: bool) -> TrackingSession:
+def _reopened(
+    database: Database,
+    movie: Any,
+    model: Any,
+    device: str,
+    despite_changes: bool,
+    change: Change | None,
+    on_written: OnWritten | None,
+) -> StoredSession:
     meta = read_meta(database)
     with _read(database):
         known, trained = MovieIdentity.from_json(meta["movie"]), ModelIdentity.from_json(meta["model"])
         settings, run = settings_from_json(meta["settings"]), run_from_json(meta["run"])
+    is_as_before = change is None or change.diameter == settings.diameter
+    if change is not None:
+        settings = replace(settings, diameter=change.diameter)
+        trained = replace(trained, precision=change.precision)
     video, source = _movie(database, known, movie, despite_changes)
     network, source_of_model, is_same = _model(database, trained, model, device, despite_changes)
-    session = TrackingSession(
-        video,
-        network,
-        diameter=settings.diameter,
-        max_prompted=settings.max_prompted,
-        restart_at_prompts=settings.restart_at_prompts,
-        memory_policy=settings.memory_policy,
-        cleaning=settings.cleaning,
-    )
+    is_same = is_same and is_as_before
+    session = _session(video, network, settings)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
     _fill(session, store, answered=is_same)
@@ -154,9 +223,21 @@ def _reopened(database: Database, movie: Any, model: Any, device: str, despite_c
             write_meta(connection, {"movie": now.to_json()})
             if not is_same:
                 connection.execute("DELETE FROM answers")
-                write_meta(connection, {"model": asdict(other)})
-    _attach(session, database)
-    return session
+                write_meta(connection, {"model": asdict(other), "settings": settings_to_json(settings)})
+    _attach(session, database, on_written)
+    return StoredSession(session, database.read_only_because, other)
+
+
+def _session(video: Video, network: "SAM2", settings: SessionSettings) -> TrackingSession:
+    return TrackingSession(
+        video,
+        network,
+        diameter=settings.diameter,
+        max_prompted=settings.max_prompted,
+        restart_at_prompts=settings.restart_at_prompts,
+        memory_policy=settings.memory_policy,
+        cleaning=settings.cleaning,
+    )
 
 
 def _movie(database: Database, known: MovieIdentity, given: Any, despite_changes: bool) -> tuple[Video, Any]:
@@ -226,9 +307,9 @@ def _trail_of(store: SessionStore, object_id: int) -> Callable[[], Iterator[Any]
     return lambda: store.trail(object_id)
 
 
-def _attach(session: TrackingSession, database: Database) -> None:
+def _attach(session: TrackingSession, database: Database, on_written: OnWritten | None) -> None:
     video = session.video
-    session.logs.add(Autosave(session, SessionStore(database, video.num_frames, video.shape_yx)))
+    session.logs.add(Autosave(session, SessionStore(database, video.num_frames, video.shape_yx), on_written))
     weakref.finalize(session, database.close)
 
 

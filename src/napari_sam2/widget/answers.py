@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import ObjectPrompts, Prompt
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 
@@ -43,6 +43,8 @@ class SessionLike(Protocol):
     cleaning: Cleaning
 
     @property
+    def prompts(self) -> Mapping[tuple[int, int], ObjectPrompts]: ...  # noqa: D102
+    @property
     def masklets(self) -> Mapping[int, Masklet]: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
@@ -69,6 +71,7 @@ class SessionLike(Protocol):
         last: int | None = None,
     ) -> Iterator[FrameResultLike]: ...
     def labels(self, frame: int) -> NDArray[np.uint32]: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,17 @@ def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:
     """Yield each frame on which the session has a mask."""
     for frame in sorted({frame for masklet in session.masklets.values() for frame in masklet}):
         yield FrameAnswer(frame, session.labels(frame), frozenset())
+
+
+def copied_frames(num_frames: int, read: Callable[[int], NDArray[np.uint32]]) -> Iterator[FrameAnswer]:
+    """Yield each frame of labels that are there already, as they are read by number."""
+    for frame in range(num_frames):
+        yield FrameAnswer(frame, read(frame), frozenset())
+
+
+def percent(answer: FrameAnswer | SearchAnswer) -> int:
+    """How much is done of what takes a search, or of taking over what it found, which ends with a frame."""
+    return 100 * answer.done // max(answer.total, 1) if isinstance(answer, SearchAnswer) else 100
 
 
 def opening(open_session: Callable[[], SessionLike]) -> Iterator[FrameAnswer]:

@@ -4,6 +4,7 @@ from dataclasses import fields
 from typing import Any, ClassVar
 
 from psygnal import Signal
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QFormLayout, QSpinBox, QWidget
 
 from napari_sam2.cleaning import Cleaning
@@ -49,6 +50,15 @@ class CleaningForm(QWidget):
             for name, control in self.controls.items()
         }
         return Cleaning(**chosen)
+
+    def show_cleaning(self, cleaning: Cleaning) -> None:
+        """Show settings; emits nothing."""
+        for name, control in self.controls.items():
+            with QSignalBlocker(control):
+                if isinstance(control, QCheckBox):
+                    control.setChecked(getattr(cleaning, name))
+                else:
+                    control.setValue(getattr(cleaning, name))
 
     def _on_change(self, _value: int) -> None:
         self.changed.emit(self.cleaning)

@@ -1,7 +1,7 @@
 """What a click and a button set in motion, for one movie. Knows napari's layers, but neither Qt nor the viewer."""
 
-import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from napari.layers import Image, Labels, Points
@@ -18,14 +18,18 @@ from napari_sam2.widget.answers import (
     SearchRequest,
     SessionLike,
     answer_clicks,
+    copied_frames,
     forget_objects,
     opening,
+    percent,
     stored_frames,
     track_frames,
 )
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import EXPECTED_ERRORS, Job, JobEnd, JobRunner
+from napari_sam2.widget.pace import Pace
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
+from napari_sam2.widget.session_slot import SessionSlot
 from napari_sam2.widget.tickets import Tickets
 
 State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "removing", "stopping"]
@@ -63,6 +67,8 @@ class Controller:
     objects_changed: ClassVar[Signal] = Signal()
     measured: ClassVar[Signal] = Signal(object)
     """At which diameter, in pixels, the object clicked is looked at; None if that plays no part."""
+    opened: ClassVar[Signal] = Signal()
+    """There is a session now, or another one."""
     found: ClassVar[Signal] = Signal(object)
     """The IDs of the objects that a search has found."""
 
@@ -77,14 +83,12 @@ class Controller:
         shown_frame: Callable[[], int | None],
     ) -> None:
         self.image = image
-        self.session: SessionLike | None = None
+        self._slot = SessionSlot(open_session)
         self.masks: MaskLayers | None = None
         self.state: State = "idle"
         self.prompts = PromptWatch(image)
         self._finder = Finder(self.prompts)
-        self._cleaning = Cleaning()
         self._num_frames = movie_shape(image)[0]
-        self._open_session = open_session
         self._make_labels = make_labels
         self._runner = runner
         self._shown_frame = shown_frame
@@ -94,11 +98,16 @@ class Controller:
         self._refill = False
         self._job: Job | None = None
         self._closed = False
-        self._started, self._done = 0.0, 0
+        self._pace = Pace(0)
         self._ensure_masks()
         self.prompts.note.connect(self._pass_on_note)
         self.prompts.changed.connect(self.on_prompts_changed)
         self.prompts.watch(points)
+
+    @property
+    def session(self) -> SessionLike | None:
+        """The session; None before it is opened."""
+        return self._slot.session
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -157,7 +166,7 @@ class Controller:
 
     def set_cleaning(self, cleaning: Cleaning) -> None:
         """Tidy masks up like this from now on; those of clicks are shown anew, others when they are propagated."""
-        self._cleaning = cleaning
+        self._slot.cleaning = cleaning
         if self.session is not None:
             self.session.cleaning = cleaning
             for object_id, frame in self.prompts.groups:
@@ -185,21 +194,26 @@ class Controller:
                 masks.add_single(object_id, self._make_labels(f"object {object_id}"))
         main = masks.main.layer
 
-        def copy_frames() -> Iterator[FrameAnswer]:
-            for frame in range(self._num_frames):
-                yield FrameAnswer(frame, read_frame(main, frame), frozenset())
+        copied = partial(copied_frames, self._num_frames, partial(read_frame, main))
+        self._start("splitting", "One layer per object", copied, total=self._num_frames)
 
-        self._start("splitting", "One layer per object", copy_frames, total=self._num_frames)
+    def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
+        """Go on with another model; clicks are answered anew, other masks stay until they are propagated again.
 
-    def reopen_with(self, open_session: Callable[[], SessionLike]) -> None:
-        """Go on with another model; clicks are answered anew, other masks stay until they are propagated again."""
+        Or with a session that is stored: that is opened at once, and tidies masks up as it did.
+        """
         if self._job is not None:
             self.cancel()
-        self._open_session = open_session
-        self.session = None
+        self._slot.change(open_session, keeps_cleaning=is_stored)
+        self._refill |= is_stored
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()
+
+    def show_stored(self, prompts: Sequence[Prompt]) -> None:
+        """Show prompts that the session has, and answered, before any layer showed them."""
+        self._finder.show(prompts)
+        self._refill = True
 
     def labels_removed(self, layer: Labels) -> None:
         """Take note that a Labels layer was removed from the viewer; a run into the main one stops."""
@@ -222,6 +236,7 @@ class Controller:
         """End the session; its layers stay as ordinary layers."""
         self.cancel()
         self._closed = True
+        self._slot.close()
         self.prompts.unwatch()
         if self.masks is not None:
             self.masks.disconnect()
@@ -235,11 +250,12 @@ class Controller:
             self._start_clicks()
         elif self._finder.has_work:
             self._ensure_masks()
-            work = self._finder.next_work(self._opened, self._usable_prompts()[0])
+            work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
-        elif self._request is not None and self.session is None:
-            self._start("segmenting", "Loading the model", lambda: opening(self._opened))
+        elif self.session is None and (self._request is not None or (self._refill and self.masks is not None)):
+            self.status.emit("Loading the model ...")
+            self._start("segmenting", "Loading the model", lambda: opening(self._slot.opened))
         elif self._request is not None and self.session is not None:
             self._ensure_masks()
             self._start_propagation(self.session, self._request)
@@ -258,7 +274,7 @@ class Controller:
                 self.note.emit(problems[object_id])
 
         def answers() -> Iterator[FrameAnswer]:
-            session = self._opened()
+            session = self._slot.opened()
             yield from answer_clicks(session, prompts, tickets, overtaken=lambda: self._tickets.count != count)
 
         self.status.emit("Loading the model ..." if self.session is None else "Finding the mask ...")
@@ -284,16 +300,6 @@ class Controller:
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         return self.prompts.usable(self.masks.mask_prompts() if self.masks is not None else ())
 
-    def _opened(self) -> SessionLike:
-        if self.session is not None:
-            return self.session
-        opener = self._open_session
-        session = opener()
-        session.cleaning = self._cleaning
-        if opener is self._open_session:
-            self.session = session
-        return session
-
     def _start(
         self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer | SearchAnswer]], total: int = 0
     ) -> None:
@@ -307,35 +313,32 @@ class Controller:
 
         def on_end(end: JobEnd) -> None:
             if not self._closed:
-                self._on_end(end, state, total)
+                self._on_end(end, state)
 
-        length, position = (100, _percent) if state == "searching" else (total, None)
-        self._job = job = Job(name, steps, on_step, on_end, length, position)
-        self._started, self._done = time.monotonic(), 0
+        length, position = (100, percent) if state == "searching" else (total, None)
+        self._job = job = Job(name, self._slot.working(steps), on_step, on_end, length, position)
+        self._pace = Pace(total)
         self._set_state(state)
         self._runner.submit(job)
 
     def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
         if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
             return
-        self._done += 1
+        self._pace.done += 1
         self._write(answer, copy=state == "splitting")
         if answer.key is not None:
             self.measured.emit(answer.diameter)
         if answer.problem:
             self.note.emit(answer.problem)
         if total:
-            pace = (time.monotonic() - self._started) / self._done
-            self.progress.emit(self._done, total)
+            self.progress.emit(self._pace.done, total)
             if self.state != "stopping":
-                named = ("absent", answer.absent), ("doubtful", answer.doubtful)
-                news = "".join(f"; {what}: {', '.join(map(str, ids))}" for what, ids in named if ids)
-                self.status.emit(f"frame {self._done} of {total}, {pace:.2g} s a frame{news}")
+                self.status.emit(self._pace.after(answer))
 
     def _on_search(self, answer: SearchAnswer) -> None:
         self.progress.emit(answer.done, answer.total)
         if self.state != "stopping":
-            self.status.emit(f"Looking for cells: {_percent(answer)} %")
+            self.status.emit(f"Looking for cells: {percent(answer)} %")
         if answer.found is not None and answer.found.masks:
             self._finder.add(answer.found.numbered_from(self.next_object_id))
         elif answer.found is not None:
@@ -358,23 +361,25 @@ class Controller:
             return
         self.frame_written.emit(answer.frame)
 
-    def _on_end(self, end: JobEnd, state: State, total: int) -> None:
+    def _on_end(self, end: JobEnd, state: State) -> None:
         self._job = None
         if self.masks is not None:
             self.masks.unlock()
         if self.session is not None:
             self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if len(masklet))
+            if self._slot.take_new():
+                self.opened.emit()
+        elif end.error is not None or end.canceled:
+            # What could not be opened would be opened again for ever.
+            self._refill = False
         if end.error is not None:
             self._request = None
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
-            self.status.emit(f"Stopped after {self._done} of {total} frames." if total else "Stopped by an error.")
+        self.status.emit(self._pace.at_end(end))
+        if end.error is not None:
             self.failed.emit(end.error)
-        elif end.canceled:
-            self.status.emit(f"Canceled after {self._done} of {total} frames; they stay." if total else "Canceled.")
-        else:
-            self.status.emit(f"Done: {self._done} frames." if total else "")
         found = self._finder.on_end(end)
         self.objects_changed.emit()
         if found:
@@ -394,7 +399,3 @@ class Controller:
 
     def _pass_on_note(self, text: str) -> None:
         self.note.emit(text)
-
-
-def _percent(answer: FrameAnswer | SearchAnswer) -> int:
-    return 100 * answer.done // max(answer.total, 1) if isinstance(answer, SearchAnswer) else 100

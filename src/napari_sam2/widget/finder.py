@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.layers import add_clicks, remove_objects
 from napari_sam2.masklets import FrameMask
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import PointPrompt, Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     SearchAnswer,
@@ -89,9 +89,18 @@ class Finder:
             with self._own_change():
                 add_clicks(points, self._prompts.image, found.clicks)
 
+    def show(self, prompts: Sequence[Prompt]) -> None:
+        """Make a point of each click that the session has already, and keep what is no point."""
+        clicks = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
+        with self._own_change():
+            self._prompts.kept = [prompt for prompt in prompts if not isinstance(prompt, PointPrompt)]
+            if self._prompts.points is not None:
+                add_clicks(self._prompts.points, self._prompts.image, clicks)
+
     def remove(self, object_ids: Collection[int]) -> None:
         """Remove all points and shapes of some objects, in one step."""
         with self._own_change():
+            self._prompts.kept = [prompt for prompt in self._prompts.kept if prompt.object_id not in object_ids]
             for layer in (self._prompts.points, self._prompts.shapes):
                 if layer is not None:
                     remove_objects(layer, object_ids)

@@ -1,10 +1,10 @@
 """The controls of the dock widget: what is where and what it is called, without any behavior."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -24,9 +24,14 @@ from qtpy.QtWidgets import (
 from napari_sam2.prompts import MAX_OBJECT_ID
 from napari_sam2.settings import EverythingSettings, help_of
 from napari_sam2.sweeps import Direction
+from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.model_choice import ModelChoice
+from napari_sam2.widget.saved_line import SavedLine
+
+if TYPE_CHECKING:
+    from napari_sam2.session_settings import SessionSettings
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
 TO_FRAME = "To frame"
@@ -49,6 +54,7 @@ class TrackerForm(QWidget):
         self.setMinimumWidth(260)
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
+        self.saved = SavedLine()
         self.model = model
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
@@ -114,6 +120,7 @@ class TrackerForm(QWidget):
         top = QFormLayout()
         top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         top.addRow("Movie", self.image.native)
+        top.addRow("", self.saved)
         top.addRow("Model", self.model)
         top.addRow("Cell diameter", self.diameter)
         top.addRow("", self.fast)
@@ -148,6 +155,14 @@ class TrackerForm(QWidget):
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
 
+    def show_settings(self, settings: "SessionSettings", precision: str) -> int:
+        """Show how a stored session goes on; emits nothing. Returns the diameter as it is shown, 0 for automatic."""
+        with QSignalBlocker(self.diameter), QSignalBlocker(self.fast):
+            self.diameter.setValue(round(settings.diameter or 0))
+            self.fast.setChecked(precision != "float32")
+        self.cleaning.show_cleaning(settings.cleaning)
+        return self.diameter.value()
+
     def show_object_color(self, rgba: Sequence[float] | None) -> None:
         """Show the color that the current object has in the masks; none if it is not known."""
         color = "transparent" if rgba is None else "rgb({:.0f}, {:.0f}, {:.0f})".format(*(255 * c for c in rgba[:3]))
@@ -179,6 +194,14 @@ class TrackerForm(QWidget):
         for row in range(self.objects.count()):
             item = self.objects.item(row)
             item.setSelected(item.data(Qt.ItemDataRole.UserRole) in object_ids)
+
+    def request(self, here: int) -> PropagationRequest:
+        """The run that is asked for while the frame `here` is on screen."""
+        direction = self.direction.currentText()
+        if direction != TO_FRAME:
+            return PropagationRequest(WHOLE_MOVIE[direction])
+        there = self.frame.value()
+        return PropagationRequest("forward" if there >= here else "backward", min(here, there), max(here, there))
 
     def selected_objects(self) -> list[int]:
         """Return the IDs selected in the list."""

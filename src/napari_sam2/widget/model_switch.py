@@ -68,6 +68,14 @@ class ModelSwitch:
             self._files.append(model)
         self._use(model)
 
+    def adopt(self, model: str | None) -> None:
+        """Show the model that a stored session goes on with, as the one in use; None if it has no name."""
+        if model is not None and model != self.model:
+            if model not in CHECKPOINTS and model not in self._files:
+                self._files.append(model)
+            self.model = model
+            self.changed.emit()
+
     def cancel(self) -> None:
         """Stop the download; what has come is kept, and the next one goes on from there."""
         job, self._job, self.wanted = self._job, None, ""

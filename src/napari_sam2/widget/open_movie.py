@@ -6,11 +6,12 @@ from typing import Any
 
 from napari.layers import Image, Labels, Points, Shapes
 
-from napari_sam2.layers import create_labels_layer, create_prompt_layer, create_shape_layer
+from napari_sam2.layers import Saving, create_labels_layer, create_prompt_layer, create_shape_layer
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.click_tool import ClickTool, bind_keys
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.jobs import JobRunner
+from napari_sam2.widget.saved_movie import SavedMovie
 from napari_sam2.widget.shape_tool import ShapeKind, ShapeTool
 from napari_sam2.widget.viewing import shown_frame
 
@@ -26,6 +27,8 @@ class OpenMovie:
         What its clicks and buttons set in motion.
     tool
         What its next click says.
+    saved
+        How its session is stored.
     shape_tool
         What its next shape says; None as long as none was asked for.
 
@@ -40,6 +43,7 @@ class OpenMovie:
         viewer: Any,
         image: Image,
         *,
+        saving: Saving,
         open_session: Callable[[], SessionLike],
         runner: JobRunner,
         keys: dict[str, Callable[[], None]],
@@ -62,6 +66,7 @@ class OpenMovie:
             runner=runner,
             shown_frame=partial(shown_frame, viewer, image),
         )
+        self.saved = SavedMovie(saving, self.controller, note=note, on_shown=self._on_stored_shown)
         self.controller.note.connect(note)
         self._show_points()
 
@@ -127,6 +132,9 @@ class OpenMovie:
         self.controller.close()
         self.tool.detach()
         self._leave_shapes()
+
+    def _on_stored_shown(self) -> None:
+        self.tool.object_id = self.controller.next_object_id
 
     def _object_id(self) -> int:
         return self.tool.object_id

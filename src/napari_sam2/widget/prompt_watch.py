@@ -33,6 +33,8 @@ class PromptWatch:
         self.groups: dict[ObjectFrame, ObjectPrompts] = {}
         self.highest_id = 0
         """The highest object ID that any prompt ever had."""
+        self.kept: list[Prompt] = []
+        """Prompts that are in no layer: boxes and masks of a session that was stored."""
         self._ignored = ""
         self._waits = False
 
@@ -117,8 +119,8 @@ class PromptWatch:
         return accepted, problems
 
     def _grouped(self, on_ignored: Callable[[str], None]) -> dict[ObjectFrame, ObjectPrompts]:
-        # Shapes first: points on the same frame refine what they give.
-        prompts: list[Prompt] = []
+        # Points last: on the same frame they refine what the others give.
+        prompts: list[Prompt] = [*self.kept]
         if self.shapes is not None:
             prompts += read_shapes(self.shapes, self.image, on_ignored=on_ignored)
         if self.points is not None:

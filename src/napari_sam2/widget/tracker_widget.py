@@ -13,12 +13,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError
-from napari_sam2.layers import movie_shape, open_layer_session
+from napari_sam2.layers import Saving, movie_shape, open_layer_session
+from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
-from napari_sam2.widget.answers import PropagationRequest, SearchRequest, SessionLike
+from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, WHOLE_MOVIE, TrackerForm
+from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
@@ -70,6 +71,16 @@ class TrackerWidget(QWidget):
         """The `TrackingSession` of the movie chosen; None before its model is loaded."""
         return self._movie.controller.session if self._movie is not None else None
 
+    def open_saved(self) -> None:
+        """Go on with the stored session of the movie chosen, the one beside it or one that somebody chooses."""
+        if self._movie is None:
+            show_warning(HINT_NO_MOVIE)
+            return
+        saved = self._movie.saved
+        folder = saved.saving.offered or self.form.saved.ask(sessions_folder())
+        if folder is not None:
+            saved.go_on_with(folder, self._opener(self._movie.image, saved.saving))
+
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
 
@@ -115,7 +126,7 @@ class TrackerWidget(QWidget):
             return
         image = self._movie.image
         self._follower = Follower(self.viewer, image) if self.form.follow.isChecked() else None
-        self._movie.controller.propagate(self._request(image))
+        self._movie.controller.propagate(self.form.request(shown_frame(self.viewer, image) or 0))
 
     def segment_everything(self) -> None:
         """Find all cells on the frame on screen that have no mask."""
@@ -183,6 +194,7 @@ class TrackerWidget(QWidget):
         self._models.failed.connect(self._notices.error)
         form.diameter.editingFinished.connect(self._on_diameter)
         form.fast.toggled.connect(self._reopen)
+        form.saved.button.clicked.connect(self.open_saved)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
         form.box.clicked.connect(self.draw_box)
@@ -207,10 +219,12 @@ class TrackerWidget(QWidget):
         ]
 
     def _start_movie(self, image: Image) -> OpenMovie:
+        saving = Saving(image)
         movie = OpenMovie(
             self.viewer,
             image,
-            open_session=self._opener(image),
+            saving=saving,
+            open_session=self._opener(image, saving),
             runner=self.runner,
             keys={NEW_OBJECT_KEY: self.new_object, POLARITY_KEY: self.toggle_polarity, PROPAGATE_KEY: self.propagate},
             note=self._notices.note,
@@ -219,23 +233,21 @@ class TrackerWidget(QWidget):
         movie.controller.failed.connect(self._notices.error)
         movie.controller.set_cleaning(self.form.cleaning.cleaning)
         self._movies.append(movie)
+        if saving.told:
+            movie.saved.go_on_with(saving.told, self._opener(image, saving))
+        else:
+            movie.saved.offer()
         return movie
 
-    def _opener(self, image: Image) -> Callable[[], SessionLike]:
+    def _opener(self, image: Image, saving: Saving) -> Callable[[], SessionLike]:
         return partial(
             open_layer_session,
             image,
             self._models.model,
             diameter=float(self._diameter) or None,
             precision="auto" if self.form.fast.isChecked() else "float32",
+            saving=saving,
         )
-
-    def _request(self, image: Image) -> PropagationRequest:
-        direction = self.form.direction.currentText()
-        if direction != TO_FRAME:
-            return PropagationRequest(WHOLE_MOVIE[direction])
-        here, there = shown_frame(self.viewer, image) or 0, self.form.frame.value()
-        return PropagationRequest("forward" if there >= here else "backward", min(here, there), max(here, there))
 
     def _open_only_choice(self, images: list[Image]) -> None:
         if len(images) == 1:
@@ -266,11 +278,13 @@ class TrackerWidget(QWidget):
             (controller.frame_written, self._on_frame_written),
             (controller.measured, self.form.show_measured),
             (controller.found, self.form.select_objects),
+            (controller.opened, self._on_opened),
         ]
 
     def _redraw(self, *_: object) -> None:
         form, movie = self.form, self._movie
         form.show_image(movie.image if movie is not None else None)
+        form.saved.show_movie(movie.saved if movie is not None else None)
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
         form.show_state(movie.controller.state if movie is not None else "idle", has_session=movie is not None)
@@ -301,7 +315,14 @@ class TrackerWidget(QWidget):
 
     def _reopen(self, *_: object) -> None:
         if self._movie is not None:
-            self._movie.controller.reopen_with(self._opener(self._movie.image))
+            movie = self._movie
+            movie.controller.reopen_with(self._opener(movie.image, movie.saved.saving))
+
+    def _on_opened(self) -> None:
+        stored = self._movie.saved.saving.stored if self._movie is not None else None
+        if stored is not None:
+            self._diameter = self.form.show_settings(stored.session.settings, stored.model.precision)
+            self._models.adopt(stored.model.name)
 
     def _on_object_id(self, object_id: int) -> None:
         if self._movie is not None:

@@ -1,0 +1,137 @@
+"""Storing the session of an image layer, and going on with one that was stored."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari.layers import Image
+
+from napari_sam2.devices import Precision
+from napari_sam2.errors import AutosaveError, SessionError
+from napari_sam2.session_files.database import is_session
+from napari_sam2.session_files.places import SUFFIX, new_places, session_beside
+
+if TYPE_CHECKING:
+    from napari_sam2.session_files.session_folder import StoredSession
+    from napari_sam2.tracking_session import TrackingSession
+
+METADATA = "napari_sam2_session"
+"""Under this name, the metadata of a layer tell the folder of the session that it was opened from."""
+
+
+def movie_file(image_layer: Image) -> Path | None:
+    """Where a layer was read from; None if it was made, or is the movie of a session."""
+    path = image_layer.source.path
+    if not path or Path(path).suffix == SUFFIX or METADATA in image_layer.metadata:
+        return None
+    return Path(path) if Path(path).exists() else None
+
+
+class Saving:
+    """Where the session of one movie is stored, from its first opening on, and how that goes.
+
+    Written to in the thread that works with the session, and read in any.
+
+    Parameters
+    ----------
+    image_layer
+        The movie.
+
+    Attributes
+    ----------
+    folder
+        Where the session is stored, or is to be taken from when it is opened; None if nowhere.
+    told
+        The stored session that the layer was opened for.
+    offered
+        A stored session of this movie that somebody may want to go on with.
+    error
+        Why what was done last is not written; None if it is.
+    stored
+        What the session was opened from, if it was there before.
+    """
+
+    def __init__(self, image_layer: Image) -> None:
+        self._image = image_layer
+        self._is_known = False
+        file = movie_file(image_layer)
+        told = image_layer.metadata.get(METADATA)
+        self.told = None if told is None else Path(told)
+        self.offered = self.told if file is None else session_beside(file)
+        self.folder: Path | None = None
+        self.error: SessionError | None = None
+        self.stored: StoredSession | None = None
+
+    def go_on_with(self, folder: Path) -> None:
+        """Take the stored session in a folder when the session is opened next."""
+        self.folder, self.stored, self._is_known = folder, None, False
+
+    def open(self, model: str, *, diameter: float | None, precision: Precision) -> "TrackingSession":
+        """Open the session: a new one in a new folder, or the stored one.
+
+        What the first opening of a stored session is told of models and settings counts for nothing, it goes on with
+        its own; from then on, they are changes.
+
+        Raises
+        ------
+        SessionError, MovieError, CheckpointError
+            As of `open_session` and `reopen_session`; but not if there is just no place to store a new session.
+        """
+        if self.folder is not None and is_session(self.folder) and self._is_known:
+            return self._change(self.folder, model, diameter, precision)
+        if self.folder is not None and not self._is_known:
+            return self._take(self.folder)
+        return self._begin(model, diameter, precision)
+
+    def _begin(self, model: str, diameter: float | None, precision: Precision) -> "TrackingSession":
+        from napari_sam2.api import open_session
+        from napari_sam2.session_files.session_folder import begin_autosave
+
+        session = open_session(self._image, model=model, diameter=diameter, precision=precision)
+        file = movie_file(self._image)
+        for folder in new_places(file, self._image.name):
+            try:
+                begin_autosave(
+                    session,
+                    folder,
+                    movie=self._image,
+                    model=model,
+                    precision=precision,
+                    file=file,
+                    on_written=self._on_written,
+                )
+            except SessionError as error:
+                self.error = error
+            else:
+                self.folder, self.error, self._is_known = folder, None, True
+                break
+        return session
+
+    def _take(self, folder: Path) -> "TrackingSession":
+        from napari_sam2.session_files.session_folder import open_stored
+
+        try:
+            self.stored = open_stored(folder, self._image, on_written=self._on_written)
+        except BaseException:
+            # The next click begins a new session.
+            self.folder = None
+            raise
+        self.error, self._is_known = None, True
+        return self.stored.session
+
+    def _change(self, folder: Path, model: str, diameter: float | None, precision: Precision) -> "TrackingSession":
+        from napari_sam2.session_files.session_folder import Change, open_stored
+
+        self.stored = open_stored(
+            folder,
+            self._image,
+            model=model,
+            # It is the same layer, however its pixels were edited since.
+            despite_changes=True,
+            change=Change(diameter, precision),
+            on_written=self._on_written,
+        )
+        self.error = None
+        return self.stored.session
+
+    def _on_written(self, error: AutosaveError | None) -> None:
+        self.error = error

@@ -1,0 +1,41 @@
+"""How far a job has come, in words."""
+
+import time
+
+from napari_sam2.widget.answers import FrameAnswer
+from napari_sam2.widget.jobs import JobEnd
+
+
+class Pace:
+    """Counts the answers of one job.
+
+    Parameters
+    ----------
+    total
+        How many there will be; 0 if that is not known.
+
+    Attributes
+    ----------
+    done
+        How many there were.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self._started = time.monotonic()
+
+    def after(self, answer: FrameAnswer) -> str:
+        """What to say after a frame that has just been counted."""
+        pace = (time.monotonic() - self._started) / self.done
+        named = ("absent", answer.absent), ("doubtful", answer.doubtful)
+        news = "".join(f"; {what}: {', '.join(map(str, ids))}" for what, ids in named if ids)
+        return f"frame {self.done} of {self.total}, {pace:.2g} s a frame{news}"
+
+    def at_end(self, end: JobEnd) -> str:
+        """What to say when the job has ended."""
+        if end.error is not None:
+            return f"Stopped after {self.done} of {self.total} frames." if self.total else "Stopped by an error."
+        if end.canceled:
+            return f"Canceled after {self.done} of {self.total} frames; they stay." if self.total else "Canceled."
+        return f"Done: {self.done} frames." if self.total else ""

@@ -1,0 +1,107 @@
+"""Keeps an eye on how the session of one movie is stored, and shows one that was. No Qt here."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from napari_sam2.layers import Saving
+from napari_sam2.widget.answers import SessionLike
+from napari_sam2.widget.controller import Controller
+
+
+class SavedMovie:
+    """What is to be said of a movie's stored session.
+
+    Parameters
+    ----------
+    saving
+        Where it is stored.
+    controller
+        Works with it. A run is stopped when it can no longer be stored.
+    note
+        Tells the user.
+    on_shown
+        Called when the prompts of a stored session are in the layers.
+    """
+
+    def __init__(
+        self,
+        saving: Saving,
+        controller: Controller,
+        *,
+        note: Callable[[str], None],
+        on_shown: Callable[[], None],
+    ) -> None:
+        self.saving = saving
+        self._controller = controller
+        self._note = note
+        self._on_shown = on_shown
+        self._is_told = False
+        self._is_to_show = False
+        controller.opened.connect(self._on_opened)
+        controller.frame_written.connect(self.check)
+        controller.state_changed.connect(self.check)
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether a stored session may take the place of this one, in which nothing has been done."""
+        controller = self._controller
+        return controller.session is None and controller.state == "idle" and not controller.prompts.groups
+
+    @property
+    def text(self) -> str:
+        """How it stands, in a few words."""
+        saving = self.saving
+        if self._controller.session is None:
+            return f"Found: {saving.offered.name}" if saving.offered is not None and self.can_go_on else ""
+        if saving.error is not None:
+            return f"Not saved: {saving.error.__cause__ or saving.error}"
+        if saving.folder is None:
+            return ""
+        return f"{'Read only' if self._read_only_because else 'Saved'}: {saving.folder.name}"
+
+    @property
+    def details(self) -> str:
+        """The same in full."""
+        saving = self.saving
+        if saving.error is not None:
+            return str(saving.error)
+        why = self._read_only_because
+        place = saving.folder or saving.offered
+        return "" if place is None else f"{place}{f' can only be looked at, because {why}' if why else ''}"
+
+    def offer(self) -> None:
+        """Tell of a stored session, if there is one."""
+        if self.saving.offered is not None:
+            self._note(
+                f"There is a saved session of this movie, {self.saving.offered.name}: 'Open saved session' goes on "
+                "with it; a click begins another one, and leaves it as it is."
+            )
+
+    def go_on_with(self, folder: Path, open_session: Callable[[], SessionLike]) -> None:
+        """Open the stored session in a folder."""
+        self._is_to_show = True
+        self.saving.go_on_with(folder)
+        self._controller.reopen_with(open_session, is_stored=True)
+
+    def check(self, *_: object) -> None:
+        """Tell the user once if what was done cannot be stored, and stop a run."""
+        error = self.saving.error
+        if error is not None and not self._is_told:
+            self._note(str(error))
+            if self._controller.state == "propagating":
+                self._controller.cancel()
+        self._is_told = error is not None
+
+    def _on_opened(self) -> None:
+        session = self._controller.session
+        if session is None or not self._is_to_show:
+            return
+        self._is_to_show = False
+        self._controller.show_stored([prompt for group in session.prompts.values() for prompt in group.in_order])
+        if self._read_only_because:
+            self._note(f"The session can only be looked at: {self.details}.")
+        self._on_shown()
+
+    @property
+    def _read_only_because(self) -> str | None:
+        return None if self.saving.stored is None else self.saving.stored.read_only_because

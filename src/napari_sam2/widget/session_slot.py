@@ -1,0 +1,115 @@
+"""The session of one movie: opened when it is first needed, exchanged for another, let go of. No Qt here."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from napari_sam2.cleaning import Cleaning
+from napari_sam2.errors import SessionError
+from napari_sam2.widget.answers import SessionLike
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class SessionSlot:
+    """Invariant: a session is closed once, by whoever is the last to need it, and never while a job works with it.
+
+    Parameters
+    ----------
+    open_session
+        Makes the session; called in the worker thread, since it loads the model.
+
+    Attributes
+    ----------
+    session
+        None before it is opened.
+    cleaning
+        How its masks are tidied up.
+    """
+
+    def __init__(self, open_session: Callable[[], SessionLike]) -> None:
+        self.session: SessionLike | None = None
+        self.cleaning = Cleaning()
+        self._keeps_cleaning = False
+        self._open = open_session
+        self._lock = threading.Lock()
+        self._jobs = 0
+        self._is_closed = False
+        self._left: list[SessionLike] = []
+        self._is_new = False
+
+    def opened(self) -> SessionLike:
+        """Return the session, opened if need be; to be called in a job.
+
+        Raises
+        ------
+        SessionError
+            If it was closed for good.
+        """
+        if self.session is not None:
+            return self.session
+        if self._is_closed:
+            raise SessionError("the session was closed: choose the movie again")
+        opener, keeps_cleaning = self._open, self._keeps_cleaning
+        self._keeps_cleaning = False
+        session = opener()
+        if keeps_cleaning:
+            self.cleaning = session.cleaning
+        elif session.cleaning != self.cleaning:
+            session.cleaning = self.cleaning
+        with self._lock:
+            if opener is self._open and not self._is_closed:
+                self.session, self._is_new = session, True
+            else:
+                self._left.append(session)
+        return session
+
+    def take_new(self) -> bool:
+        """Whether a session was opened since this was asked last."""
+        is_new, self._is_new = self._is_new, False
+        return is_new
+
+    def working(self, steps: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
+        """The steps of a job that works with the session; it stays open for as long as they go on."""
+
+        def body() -> Iterator[Any]:
+            with self._lock:
+                self._jobs += 1
+            try:
+                yield from steps()
+            finally:
+                with self._lock:
+                    self._jobs -= 1
+                self._close_left()
+
+        return body
+
+    def change(self, open_session: Callable[[], SessionLike], *, keeps_cleaning: bool = False) -> None:
+        """Open another session the next time, and let go of this one; the other one may have its own cleaning."""
+        self._open, self._keeps_cleaning = open_session, keeps_cleaning
+        self._leave()
+
+    def close(self) -> None:
+        """Let go of the session for good."""
+        self._is_closed = True
+        self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            if self.session is not None:
+                self._left.append(self.session)
+            self.session, self._is_new = None, False
+        self._close_left()
+
+    def _close_left(self) -> None:
+        with self._lock:
+            if self._jobs:
+                return
+            left, self._left = self._left, []
+        for session in left:
+            try:
+                session.close()
+            except (SessionError, OSError) as error:
+                # Nobody is there to be told; that the disk is full was said when it was.
+                _LOGGER.warning("a session was closed with something left to write: %s", error)

@@ -26,9 +26,9 @@ def main() -> None:
     """Read the command line and take the picture."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", type=Path, help="where the PNG goes")
-    parser.add_argument("--cells", type=int, default=9, help="how many cells are clicked on")
+    parser.add_argument("--cells", type=int, default=10, help="how many cells are clicked on")
     parser.add_argument("--frames", type=int, default=12, help="how many frames are propagated")
-    parser.add_argument("--show", type=int, default=0, help="the frame on the picture")
+    parser.add_argument("--show", type=int, default=8, help="the frame on the picture")
     arguments = parser.parse_args()
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1400, 900)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_sam2.errors import PromptError
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
-from napari_sam2.prompts import MaskPrompt, ObjectPrompts
+from napari_sam2.prompts import MAX_OBJECT_ID, MaskPrompt, ObjectPrompts
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.tracked_object import TrackedObject
 
@@ -43,6 +43,11 @@ def merge(objects: SessionObjects, into: int, other: int) -> None:
 def split(objects: SessionObjects, object_id: int, frame: int) -> int:
     """See `TrackingSession.split`."""
     known, new_id = _one(objects, object_id), objects.next_id
+    if new_id > MAX_OBJECT_ID:
+        raise PromptError(
+            f"the last object ID, {MAX_OBJECT_ID}, was used, so there is none for a new object: choose lower IDs in a "
+            "new session"
+        )
     before, after = _cut(known, frame)
     for piece, where in ((before, f"before frame {frame}"), (after, f"from frame {frame} on")):
         if not any(record.mask for record in piece.values()):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.devices import Precision
 from napari_sam2.found_objects import Everything
+from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
 from napari_sam2.io.tracks import write_tracks
@@ -82,6 +83,7 @@ def open_session(
     memory_policy: str | MemoryPolicy | None = None,
     cleaning: Cleaning | None = None,
     autosave: str | os.PathLike[str] | None = None,
+    history_bytes: int = HISTORY_BYTES,
 ) -> TrackingSession:
     """Start a session on a movie.
 
@@ -103,6 +105,8 @@ def open_session(
         How masks are tidied up; by default they are only kept apart. See `Cleaning`.
     autosave
         A folder to be made, in which all that is done is stored at once; `reopen_session` opens it again.
+    history_bytes
+        About how many bytes the steps that `undo` can take back may take; 0 for none at all.
 
     Raises
     ------
@@ -123,6 +127,7 @@ def open_session(
         restart_at_prompts=restart_at_prompts,
         memory_policy=memory_policy,
         cleaning=cleaning,
+        history_bytes=history_bytes,
     )
     if autosave is not None:
         begin_autosave(session, autosave, movie=movie, model=model, precision=precision, windows=windows)

@@ -11,6 +11,7 @@ __all__ = [
     "DeviceError",
     "DownloadError",
     "EvaluationError",
+    "HistoryError",
     "MissingExtraError",
     "MovieError",
     "NapariSam2Error",
@@ -39,6 +40,10 @@ class DownloadError(NapariSam2Error):
 
 class EvaluationError(NapariSam2Error, ValueError):
     """Truth or results that cannot be read, or that do not fit one another."""
+
+
+class HistoryError(NapariSam2Error):
+    """There is nothing to undo or to do again, or not at this moment."""
 
 
 class MissingExtraError(NapariSam2Error, ImportError):

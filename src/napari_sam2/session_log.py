@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from napari_sam2.tracked_object import TrackedObject
 
-StepKind = Literal["prompts", "segment", "accept", "everything", "remove", "settings", "frame", "undo"]
+StepKind = Literal[
+    "prompts", "segment", "accept", "everything", "remove", "merge", "split", "swap", "end", "settings", "frame", "undo"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Step:
     Attributes
     ----------
     kind
-        Of "everything", all objects that were added at once are one step.
+        Of "everything", all objects that were added at once are one step. "undo" puts back something that was there.
     frame
         Which frame, of a "frame" of a propagation, a "segment" or an "accept".
     """
@@ -67,9 +69,9 @@ class SessionLogs:
     def __bool__(self) -> bool:
         return bool(self._logs)
 
-    def add(self, log: SessionLog) -> None:
-        """Let somebody listen from now on."""
-        self._logs.append(log)
+    def add(self, log: SessionLog, *, first: bool = False) -> None:
+        """Let somebody listen from now on; who must know whatever the others make of it is told `first`."""
+        self._logs.insert(0 if first else len(self._logs), log)
 
     def remove(self, log: SessionLog) -> None:
         """Let somebody listen no more."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.masklets import Masklet
-from napari_sam2.prompts import ObjectPrompts, Prompt, group_prompts
+from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts, Prompt, group_prompts
 from napari_sam2.propagation import Follower
 from napari_sam2.session_log import SessionLogs
 from napari_sam2.shelf import Shelf
@@ -21,11 +21,15 @@ class SessionObjects(Mapping[int, TrackedObject]):
         Who is told of what happens to them.
     edits
         Grows with each edit, so that a propagation notices.
+    ends
+        By object ID, the frame from which on an object is there no more.
     """
 
     def __init__(self, follower: Follower) -> None:
         self.logs = SessionLogs()
         self.edits = 0
+        self.ends: dict[int, int] = {}
+        self._highest_id = 0
         self._follower = follower
         self._shelf = Shelf()
         self._known: dict[int, TrackedObject] = {}
@@ -39,6 +43,28 @@ class SessionObjects(Mapping[int, TrackedObject]):
     def prompted_ids(self) -> tuple[int, ...]:
         """IDs of the objects that have prompts, sorted."""
         return tuple(sorted(i for i, known in self.items() if known.prompts))
+
+    @property
+    def shape_yx(self) -> tuple[int, int]:
+        """Of a frame of the movie, in pixels."""
+        return self._follower.video.shape_yx
+
+    @property
+    def next_id(self) -> int:
+        """An object ID that was never used here, one more than the highest that was; also after undo and removal."""
+        return self._highest_id + 1
+
+    def use_ids_from(self, next_id: int) -> None:
+        """Let `next_id` be at least this: those before it were used.
+
+        Raises
+        ------
+        ValueError
+            If it is no ID, and not the one after the last.
+        """
+        if not 1 <= next_id <= MAX_OBJECT_ID + 1:
+            raise ValueError(f"the next object ID is {next_id}, expected 1 to {MAX_OBJECT_ID}")
+        self._highest_id = max(self._highest_id, next_id - 1)
 
     def all_prompts(self) -> Iterator[Prompt]:
         """All prompts, on each frame in an order that groups them again as they are."""
@@ -56,6 +82,8 @@ class SessionObjects(Mapping[int, TrackedObject]):
         with self.logs.step("prompts"):
             for object_id, groups in by_object.items():
                 known = self._known.setdefault(object_id, self.new(object_id))
+                self.use_ids_from(object_id + 1)
+                self._lift_end(known, groups)
                 known.set_prompts(groups)
                 if not groups and not known.masklet:
                     self.remove(object_id)
@@ -73,8 +101,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
         with self.logs.step("undo"):
             if self.logs:
                 self.logs.touching(known, known.frames)
-            self._known[known.object_id] = known
+            self.load(known)
             self.edits += 1
+
+    def load(self, known: TrackedObject) -> None:
+        """Take in an object that is stored as it is, before anybody listens; nobody is told."""
+        self._known[known.object_id] = known
+        self.use_ids_from(known.object_id + 1)
 
     def remove(self, object_id: int) -> None:
         """Forget an object altogether, if there is one of that ID."""
@@ -82,6 +115,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
             if object_id in self._known:
                 self.logs.removing(self._known[object_id])
                 del self._known[object_id]
+                self.ends.pop(object_id, None)
             self.edits += 1
 
     def prompted_on(self, frame: int, object_id: int) -> TrackedObject:
@@ -119,6 +153,18 @@ class SessionObjects(Mapping[int, TrackedObject]):
         known = {i: self._known[i] for i in object_ids if i in self._known}
         return {i: one.starts for i, one in known.items() if one.prompts}
 
+    def last_frame(self, object_ids: Collection[int], last: int | None) -> int | None:
+        """Up to where there is something to follow, of the frames up to `last`: to where the last of them ends."""
+        ends = [self.ends.get(i) for i in object_ids]
+        known = [end - 1 for end in ends if end is not None]
+        if not known or len(known) < len(ends):
+            return last
+        return max(known) if last is None else min(last, max(known))
+
+    def are_there(self, object_ids: Iterable[int], frame: int) -> list[TrackedObject]:
+        """The objects of these IDs that have not ended before a frame."""
+        return [self._known[i] for i in object_ids if frame < self.ends.get(i, frame + 1)]
+
     def prepare(self, object_ids: Iterable[int]) -> None:
         """Answer and memorize all prompts of some objects, frame by frame, so that each frame is encoded once.
 
@@ -130,6 +176,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
                 if not known.is_answered(frame):
                     known.segment(frame)
                 known.remember()
+
+    def _lift_end(self, known: TrackedObject, groups: dict[int, ObjectPrompts]) -> None:
+        """An object that is told to be somewhere after its end has not ended there."""
+        end = self.ends.get(known.object_id)
+        said = (t for t, group in groups.items() if group.says_where and group != known.prompts.get(t))
+        if end is not None and any(frame >= end for frame in said):
+            del self.ends[known.object_id]
 
     def __getitem__(self, object_id: int) -> TrackedObject:
         return self._known[object_id]

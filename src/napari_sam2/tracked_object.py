@@ -83,7 +83,7 @@ class TrackedObject:
         step
             The direction (1 or -1) of the propagation that comes to the frame at this moment.
         """
-        self._logs.touching(self, (frame,))
+        self._touch_answer(frame)
         if self.is_answered(frame):
             seen = self._follower.show_prompted(self.followed, frame, self.prompts[frame])
         else:
@@ -93,7 +93,7 @@ class TrackedObject:
 
     def accept(self, mask: FrameMask) -> None:
         """Take a mask found elsewhere for the answer to the prompts on its frame, as if they had given it."""
-        self._logs.touching(self, (mask.frame,))
+        self._touch_answer(mask.frame)
         was_tracked = mask.frame in self._trail
         self.followed.bank.forget(mask.frame)
         self._trail.erase(mask.frame)
@@ -195,6 +195,11 @@ class TrackedObject:
             followed.diameter, followed.diameter_from = record.diameter, frame
         elif followed.diameter_from == frame:
             followed.diameter, followed.diameter_from = self._follower.diameter, None
+
+    def _touch_answer(self, frame: int) -> None:
+        """Tell that an answer may change; it may also tell the diameter in place of the frame that told it before."""
+        told = self.followed.diameter_from
+        self._logs.touching(self, (frame,) if told is None else (frame, told))
 
     def _answer(self, frame: int, step: int | None) -> SeenMask:
         prompts, before, bank = self.prompts[frame], self._answers.get(frame), self.followed.bank

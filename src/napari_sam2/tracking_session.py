@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
+from napari_sam2.editable_session import EditableSession
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.frame_result import FrameResult as FrameResult
+from napari_sam2.history import HISTORY_BYTES, History
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
 from napari_sam2.overlaps import resolve_overlaps
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from sam2_torch.network import SAM2
 
 
-class TrackingSession:
+class TrackingSession(EditableSession):
     """Objects followed through one movie, without napari or a display.
 
     Masks of objects propagated together do not overlap: a painted mask keeps its pixels, a clicked one yields to no
@@ -64,6 +66,8 @@ class TrackingSession:
         original one for a model that sees whole frames.
     cleaning
         How masks are tidied up before they are shown and stored; by default they are only kept apart.
+    history_bytes
+        About how many bytes the steps that `undo` can take back may take; 0 for none at all.
 
     Attributes
     ----------
@@ -81,6 +85,7 @@ class TrackingSession:
         restart_at_prompts: bool = False,
         memory_policy: str | MemoryPolicy | None = None,
         cleaning: Cleaning | None = None,
+        history_bytes: int = HISTORY_BYTES,
     ) -> None:
         default = "original" if model.config.object_diameter is None else "cells"
         policy = find_policy(default if memory_policy is None else memory_policy)
@@ -96,6 +101,7 @@ class TrackingSession:
         )
         self._objects = SessionObjects(self._follower)
         self.run: Run | None = None
+        self.history = History(self, history_bytes)
 
     @property
     def logs(self) -> SessionLogs:
@@ -227,7 +233,7 @@ class TrackingSession:
 
     def add_everything(self, found: Everything) -> tuple[int, ...]:
         """Make an object of each mask found: a click, to which the mask is the answer; returns the new object IDs."""
-        found = found.numbered_from(1 + max(self._objects, default=0))
+        found = found.numbered_from(self.next_object_id)
         with self.logs.step("everything", found.frame):
             self.add_prompts(*found.clicks)
             for mask in found.masks:
@@ -322,6 +328,10 @@ class TrackingSession:
         return compose_labels(masks, self.video.shape_yx)
 
     def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
+        with self.history.propagation():
+            yield from self._frames(sweeps, run)
+
+    def _frames(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         followed = {i for sweep in sweeps for i in sweep.joins}
         for i, sweep in enumerate(sweeps):
             edits = -1
@@ -337,7 +347,7 @@ class TrackingSession:
                     if not starts:
                         return
                     with explained(frame):
-                        result = self._visit(frame, [self._objects[i] for i in sweep.active(frame)], sweep.step)
+                        result = self._visit(frame, self._objects.are_there(sweep.active(frame), frame), sweep.step)
                     self.run = run.after(sweep, frame, sweeps)
                 yield result
 
@@ -366,6 +376,7 @@ class TrackingSession:
         self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
     ) -> list[Sweep]:
         starts = self._objects.starts(self._objects.chosen(object_ids))
+        last = self._objects.last_frame(starts, last)
         return plan_sweeps(direction, starts, num_frames=self.video.num_frames, first=first, last=last)
 
     def _left(self) -> tuple[list[Sweep], Run]:

@@ -22,7 +22,13 @@ from napari_sam2.session_files.database import Database, damaged
 from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, weights_hash
 from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
 from napari_sam2.session_files.stored_masklet import StoredMasklet
-from napari_sam2.session_files.values import run_from_json, settings_from_json, settings_to_json
+from napari_sam2.session_files.values import (
+    ends_from_json,
+    run_from_json,
+    settings_from_json,
+    settings_to_json,
+    whole_number,
+)
 from napari_sam2.session_settings import SessionSettings
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.trail import Trail
@@ -216,6 +222,10 @@ def _reopened(
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
     _fill(session, store, answered=is_same)
+    with _read(database):
+        # A session that was stored before there were any has none.
+        session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
+        session.objects.ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in session.objects}
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
     other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
     if database.read_only_because is None:
@@ -297,7 +307,7 @@ def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> N
         for frame, record in by_object.get(object_id, {}).items():
             known.restore_prompts(frame, record)
         known.followed.distrusted |= doubtful.get(object_id, set())
-        session.objects.put(known)
+        session.objects.load(known)
     with _read(store.database):
         prompts = session.objects.all_prompts()
         check_prompts(prompts, num_frames=store.num_frames, shape_yx=store.shape_yx)
@@ -309,7 +319,8 @@ def _trail_of(store: SessionStore, object_id: int) -> Callable[[], Iterator[Any]
 
 def _attach(session: TrackingSession, database: Database, on_written: OnWritten | None) -> None:
     video = session.video
-    session.logs.add(Autosave(session, SessionStore(database, video.num_frames, video.shape_yx), on_written))
+    store = SessionStore(database, video.num_frames, video.shape_yx)
+    session.logs.add(Autosave(session, store, on_written), first=True)
     weakref.finalize(session, database.close)
 
 

@@ -79,6 +79,26 @@ def run_from_json(values: Any) -> Run | None:
     return _checked(Run, dict(values) | {"object_ids": tuple(ids)})
 
 
+def ends_to_json(ends: Mapping[int, int]) -> dict[str, int]:
+    """By object ID, the frame from which on it is there no more, as JSON."""
+    return {str(object_id): frame for object_id, frame in sorted(ends.items())}
+
+
+def ends_from_json(values: Any) -> dict[int, int]:
+    """What `ends_to_json` gave. Raises ValueError if it is not that."""
+    ends = {int(object_id): frame for object_id, frame in _table(values).items()}
+    if not all(type(frame) is int and frame > 0 for frame in ends.values()):
+        raise ValueError(f"objects end on {values!s:.40}")
+    return ends
+
+
+def whole_number(value: Any) -> int:
+    """A whole number that is one. Raises ValueError otherwise."""
+    if type(value) is not int:
+        raise ValueError(f"{value!s:.40} is no whole number")
+    return value
+
+
 def _checked(kind: type[T], values: Any) -> T:
     kinds = _KINDS[kind]
     for name, value in _table(values).items():

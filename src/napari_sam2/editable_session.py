@@ -1,0 +1,124 @@
+"""What a session offers to those who annotate: taking steps back, and edits of whole objects."""
+
+from operator import index
+
+from napari_sam2 import object_edits
+from napari_sam2.history import History
+from napari_sam2.session_objects import SessionObjects
+
+
+class EditableSession:
+    """The part of `TrackingSession` that edits objects and takes steps back.
+
+    Attributes
+    ----------
+    history
+        The steps that can be taken back; see `History` for what counts as one.
+    """
+
+    history: History
+    _objects: SessionObjects
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back; not while a propagation is under way."""
+        return self.history.undo_name is not None and not self.history.is_running
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again; not while a propagation is under way."""
+        return self.history.redo_name is not None and not self.history.is_running
+
+    def undo(self) -> str:
+        """Take back the last step: masks, prompts, answers and where objects were tracked are again what they were.
+
+        A propagation is one step, however far it came. Settings stay. In a stored session this is itself a step that
+        is stored at once.
+
+        Returns
+        -------
+        The name of the step, such as "propagation" or "click on object 3".
+
+        Raises
+        ------
+        HistoryError
+            If there is none, or a propagation is under way.
+        SessionError
+            If the session can only be looked at; then nothing changes.
+        """
+        return self.history.undo()
+
+    def redo(self) -> str:
+        """Do again, without any computation, what was undone last; an edit after `undo` leaves nothing to do again.
+
+        Returns
+        -------
+        The name of the step.
+
+        Raises
+        ------
+        HistoryError, SessionError
+            As of `undo`.
+        """
+        return self.history.redo()
+
+    @property
+    def next_object_id(self) -> int:
+        """For a new object, 1 or more: an ID that no object of this session ever had, removed ones included."""
+        return self._objects.next_id
+
+    def merge(self, into: int, other: int) -> None:
+        """Make one object of two, such as the pieces of a cell that was lost and clicked again.
+
+        Where both have a mask, `into` gets both together, with the higher score and the lower predicted IoU; where one
+        has, that one. `into` keeps its prompts, those of `other` are dropped, and `other` is removed. What was tracked
+        counts from now on as tracked from the prompts of `into`. A frame on which `into` has prompts shows both masks
+        until it is propagated again; then it shows again what its prompts gave.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object, or both are the same; then nothing changes.
+        """
+        object_edits.merge(self._objects, index(into), index(other))
+
+    def split(self, object_id: int, frame: int) -> int:
+        """Make two objects of one: what it has from a frame (0 to T-1) on belongs to a new one; returns the new ID.
+
+        Prompts from that frame on move along. The new object's first mask becomes a mask prompt, so that it can be
+        propagated. If all prompts move, the last mask that stays becomes one too.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object, or it has no mask before that frame, or none from there on; then nothing
+            changes.
+        """
+        return object_edits.split(self._objects, index(object_id), index(frame))
+
+    def swap(self, a: int, b: int, frame: int) -> None:
+        """Let two objects change places from a frame (0 to T-1) on, as after two cells were confused.
+
+        Masks and prompts from there on change hands. The first mask from there on becomes a mask prompt of each, so
+        that the next propagation does not confuse them again.
+
+        Raises
+        ------
+        PromptError
+            If there are no such objects, both are the same, or neither has a mask from that frame on; then nothing
+            changes.
+        """
+        object_edits.swap(self._objects, index(a), index(b), index(frame))
+
+    def end(self, object_id: int, frame: int) -> None:
+        """Say that an object is there no more from a frame (1 to T-1) on, as after division or death.
+
+        Its masks and prompts from there on are removed, and it is not followed beyond, until a prompt that says where
+        it is (a positive point, a box, a mask) is given there.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object, or nothing of it would be left; then nothing changes.
+        """
+        object_edits.end(self._objects, index(object_id), index(frame))

@@ -16,17 +16,19 @@ def blocks(path: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", path.read_text(), flags=re.DOTALL)
 
 
-def test_scripting_examples_run(repository, tmp_path, monkeypatch):
+def test_scripting_examples_run(repository, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     rendered = render_movie(SPEC)
     names = {"movie": rendered.frames, "cell_mask": rendered.labels[0] == 4}
     examples = blocks(repository / "docs" / "scripting.md")
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         exec(compile(example, "docs/scripting.md", "exec"), names)
     assert (tmp_path / "tracked" / "labels.tif").exists()
     assert (tmp_path / "tracked" / "tracks.csv").exists()
     assert names["labels"].shape == rendered.frames.shape[1:]
+    assert "end of object 1 merge of objects 1 and 2\n" in capsys.readouterr().out
+    assert set(names["session"].objects) == {1, 3}
 
 
 def test_windows_examples_run(repository):

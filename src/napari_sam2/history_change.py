@@ -20,39 +20,51 @@ _NOTHING_BYTES, _RECORD_BYTES = 64, 500
 """About what a record takes of which nothing is known, and another one without its arrays."""
 
 
-@dataclass(frozen=True, slots=True)
 class KeptRecord:
     """A record whose mask is packed to a bit a pixel."""
 
-    record: FrameRecord
-    mask: tuple[FrameMask, bytes] | None = None
+    __slots__ = ("_bits", "_mask", "record")
+
+    def __init__(self, record: FrameRecord) -> None:
+        mask = record.mask
+        self._bits = None if mask is None else np.packbits(mask.crop).tobytes()
+        self._mask = None if mask is None else (mask.frame, mask.object_id, mask.box, mask.score, mask.predicted_iou)
+        # Spelt out, as `dataclasses.replace` takes several times as long.
+        self.record = (
+            record
+            if mask is None
+            else FrameRecord(
+                prompts=record.prompts,
+                answer=record.answer,
+                prompted=record.prompted,
+                diameter=record.diameter,
+                origin=record.origin,
+                is_doubtful=record.is_doubtful,
+            )
+        )
 
     @classmethod
     def of(cls, record: FrameRecord) -> "KeptRecord":
         """Pack it; those of which nothing is known share one."""
-        mask = record.mask
-        if mask is None:
-            is_known = record.prompts or record.is_absent or record.origin or record.is_doubtful or record.answer
-            return cls(record) if is_known else NOTHING
-        # The crop is replaced by a view of one pixel, so that the mask is as large and takes nothing.
-        hollow = replace(mask, crop=np.broadcast_to(np.False_, mask.crop.shape))
-        return cls(replace(record, mask=None), (hollow, np.packbits(mask.crop).tobytes()))
+        is_known = record.mask or record.prompts or record.is_absent or record.origin or record.is_doubtful
+        return cls(record) if is_known else NOTHING
 
     def unpacked(self) -> FrameRecord:
         """The record as it was."""
-        if self.mask is None:
+        if self._mask is None or self._bits is None:
             return self.record
-        hollow, bits = self.mask
-        shape = hollow.crop.shape
-        crop = np.unpackbits(np.frombuffer(bits, np.uint8), count=hollow.crop.size).view(np.bool_).reshape(shape)
-        return replace(self.record, mask=replace(hollow, crop=crop))
+        frame, object_id, box, score, predicted_iou = self._mask
+        height, width = box[2] - box[0], box[3] - box[1]
+        crop = np.unpackbits(np.frombuffer(self._bits, np.uint8), count=height * width).view(np.bool_)
+        mask = FrameMask(frame, object_id, box, crop.reshape(height, width), score, predicted_iou)
+        return replace(self.record, mask=mask)
 
     @property
     def nbytes(self) -> int:
         """About how many bytes it takes; what it shares with other records counts in each."""
         if self is NOTHING:
             return _NOTHING_BYTES
-        size = _RECORD_BYTES + (0 if self.mask is None else len(self.mask[1]))
+        size = _RECORD_BYTES + (0 if self._bits is None else len(self._bits))
         prompts, prompted = self.record.prompts, self.record.prompted
         if prompts is not None and prompts.mask is not None:
             size += prompts.mask.mask.nbytes

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/history_cost.py [OBJECTS] [FRAMES]
 
-The network is left out; objects get masks of about 50 x 50 pixels as a propagation gives them, twice, so that the second
-time there are masks to be kept. Times are of the history alone.
+The network is left out; objects get masks of about 50 x 50 pixels as a propagation gives them, twice, so that the
+second time there are masks to be kept. Times are of the history alone.
 """
 
 import sys

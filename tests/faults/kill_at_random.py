@@ -55,6 +55,12 @@ def steps(session):
     yield
     session.remove_object(2)
     yield
+    session.undo()
+    yield
+    session.redo()
+    yield
+    session.split(1, 6)
+    yield
     for _ in session.propagate("both"):
         yield
 

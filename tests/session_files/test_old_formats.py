@@ -46,6 +46,16 @@ def test_row_34_a_session_of_an_older_version_opens_and_goes_on(folder, monkeypa
     session.close()
 
 
+def test_row_42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, monkeypatch):
+    toy = ToyModel().install(monkeypatch)
+    session = again(toy, folder)
+    session.remove_object(5)
+    session.close()
+    session = again(toy, folder)
+    assert session.next_object_id == 6
+    session.close()
+
+
 def test_row_34_what_an_older_session_holds_is_told(folder):
     told = describe(folder)
     assert told["objects"] == "3"

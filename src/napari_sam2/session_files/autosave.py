@@ -36,6 +36,8 @@ class Autosave:
         self._pending: dict[int, tuple[TrackedObject, set[int]]] = {}
         self._removed: set[int] = set()
         self._written = self._values()
+        # Sessions of older versions lack some values, which are written with the first step.
+        self._missing = self._written.keys() - store.read_meta().keys()
 
     def begin(self, step: "Step") -> None:
         """Refuse a step that could not be stored.
@@ -95,11 +97,11 @@ class Autosave:
                     self.store.remove(connection, object_id)
                 pending = ((known, t) for known, frames in self._pending.values() for t in sorted(frames))
                 self.store.write(connection, ((known.object_id, t, known.record(t)) for known, t in pending))
-                write_meta(connection, changed)
+                write_meta(connection, changed | {name: values[name] for name in self._missing})
         except BaseException:
             self.store.forget_numbers()
             raise
-        self._written = values
+        self._written, self._missing = values, set()
         self._pending, self._removed = {}, set()
 
     def close(self) -> None:

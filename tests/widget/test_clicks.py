@@ -112,9 +112,7 @@ def test_the_viewer_stays_alive_while_a_mask_is_found(desk: Desk) -> None:
     gate = threading.Event()
     desk.hooks["before_segment"] = lambda frame, object_id: gate.wait(10)
     desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
-    assert desk.widget.controller.state == "segmenting" and desk.frame(0).max() == 0, (
-        "the click came back before"
-    )
+    assert desk.widget.controller.state == "segmenting" and desk.frame(0).max() == 0, "the click came back before"
     gate.set()
     desk.wait_idle()
     assert desk.frame(0)[20, 20] == 1

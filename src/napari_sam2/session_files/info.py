@@ -54,3 +54,16 @@ def _words(meta: dict[str, Any], database: Database) -> dict[str, str]:
         "masks": f"{masks}" if not masks else f"{masks}, frames {first} to {last}",
         "propagation": progress,
     }
+
+
+def stored_movie(folder: Path) -> MovieIdentity:
+    """The movie that a session was made on. Raises as `describe` does."""
+    database = Database.open(folder, read_only=True)
+    try:
+        return MovieIdentity.from_json(read_meta(database)["movie"])
+    except SessionError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        raise damaged(folder, error) from error
+    finally:
+        database.close()

@@ -146,6 +146,15 @@ def test_a_split_gives_the_rest_to_a_new_object_with_its_first_mask_as_prompt(se
     assert discs(session, 2) == dict.fromkeys(range(6, 15), FAST)
 
 
+def test_a_piece_split_off_is_followed_on_from_its_last_masks(session, toy):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    new_id = session.split(1, 6)
+    toy.log.clear()
+    run(session, first=10, last=10, object_ids=[new_id])
+    assert [frames for what, frames, _ in toy.log if what == "track"] == [[6, 7, 8, 9]]
+
+
 def test_a_part_that_has_lost_all_prompts_is_prompted_by_its_last_mask(session):
     session.add_prompts(click(9, 1, FAST))
     run(session, "backward")

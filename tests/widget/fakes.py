@@ -60,6 +60,7 @@ class FakeSession:
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
         self.prompts = groups
+        self.next_object_id = max([self.next_object_id, *(object_id + 1 for object_id, _ in groups)])
         self.accepted = {key: mask for key, mask in self.accepted.items() if key not in changed}
         for object_id, frame in changed - groups.keys():
             if object_id in self.masklets:
@@ -171,6 +172,7 @@ class StepRunner:
     """Runs jobs in this thread: at once, or step by step if `paused`."""
 
     def __init__(self, *, paused: bool = False) -> None:
+        self.next_object_id = 1
         self.paused = paused
         self.jobs: list[tuple[Job, Iterator[object]]] = []
 

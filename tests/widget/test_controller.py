@@ -331,6 +331,8 @@ def test_object_ids_are_never_given_twice(bench: Bench) -> None:
     bench.points.data = np.empty((0, 3))
     assert bench.controller.object_ids == ()
     assert bench.controller.next_object_id == 6
+    bench.session.next_object_id = 9
+    assert bench.controller.next_object_id == 9, "a session that was stored may have had others"
 
 
 def test_another_model_answers_the_clicks_anew_and_keeps_other_masks(bench: Bench) -> None:

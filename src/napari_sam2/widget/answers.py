@@ -46,6 +46,8 @@ class SessionLike(Protocol):
     def prompts(self) -> Mapping[tuple[int, int], ObjectPrompts]: ...  # noqa: D102
     @property
     def masklets(self) -> Mapping[int, Masklet]: ...  # noqa: D102
+    @property
+    def next_object_id(self) -> int: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102

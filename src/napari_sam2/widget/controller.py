@@ -117,7 +117,8 @@ class Controller:
     @property
     def next_object_id(self) -> int:
         """An ID that no object of this session ever had."""
-        return max((self.prompts.highest_id, *self.object_ids)) + 1
+        known = 1 if self.session is None else self.session.next_object_id
+        return max((known, self.prompts.highest_id + 1, *(object_id + 1 for object_id in self.object_ids)))
 
     def on_prompts_changed(self, changed: Sequence[ObjectFrame]) -> None:
         """Ask for a mask wherever prompts differ from those before."""

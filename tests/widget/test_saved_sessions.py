@@ -150,7 +150,7 @@ def test_row_30_two_movies_have_two_sessions(bare_desk: Desk, movie: Path, cells
     (folder,) = sessions_folder.iterdir()
     assert folder.name.endswith("_made_here.sam2") and is_session(folder)
     assert line(bare_desk) == f"Saved: {folder.name}" and not bare_desk.notes()
-    assert [path.name for path in movie.parent.iterdir()] == ["movie.tif", "movie.sam2"]
+    assert {path.name for path in movie.parent.iterdir()} == {"movie.tif", "movie.sam2"}
 
 
 def test_row_32_on_a_full_disk_the_masks_stay_and_one_note_is_told(bare_desk: Desk, movie: Path, cells: Any) -> None:

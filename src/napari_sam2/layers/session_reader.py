@@ -62,4 +62,5 @@ def _lazy(movie: LazyArray, shape: tuple[int, int, int], color: bool) -> Any:
         return np.asarray(movie[t]).reshape(1, *frame_shape)
 
     chunks = ((1,) * shape[0], *((size,) for size in frame_shape))
-    return da.map_blocks(read, chunks=chunks, dtype=movie.dtype, meta=np.empty((0,) * len(chunks), movie.dtype))
+    lazily: Any = da.map_blocks
+    return lazily(read, chunks=chunks, dtype=movie.dtype, meta=np.empty((0,) * len(chunks), movie.dtype))

@@ -198,10 +198,7 @@ class Controller:
         self._start("splitting", "One layer per object", copied, total=self._num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
-        """Go on with another model; clicks are answered anew, other masks stay until they are propagated again.
-
-        Or with a session that is stored: that is opened at once, and tidies masks up as it did.
-        """
+        """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)

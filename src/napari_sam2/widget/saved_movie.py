@@ -86,11 +86,12 @@ class SavedMovie:
     def check(self, *_: object) -> None:
         """Tell the user once if what was done cannot be stored, and stop a run."""
         error = self.saving.error
-        if error is not None and not self._is_told:
+        # Canceling comes back here.
+        is_news, self._is_told = error is not None and not self._is_told, error is not None
+        if is_news:
             self._note(str(error))
             if self._controller.state == "propagating":
                 self._controller.cancel()
-        self._is_told = error is not None
 
     def _on_opened(self) -> None:
         session = self._controller.session

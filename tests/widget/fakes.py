@@ -46,6 +46,7 @@ class FakeSession:
     before_accept: Callable[[int], None] = lambda object_id: None
     cleaning: Cleaning = field(default_factory=Cleaning)
     accepted: dict[tuple[int, int], FrameMask] = field(default_factory=dict)
+    next_object_id: int = 1
     qualities: list[float] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -172,7 +173,6 @@ class StepRunner:
     """Runs jobs in this thread: at once, or step by step if `paused`."""
 
     def __init__(self, *, paused: bool = False) -> None:
-        self.next_object_id = 1
         self.paused = paused
         self.jobs: list[tuple[Job, Iterator[object]]] = []
 

@@ -525,7 +525,7 @@ def test_what_takes_only_a_number_is_read_whole(all_are_large):
     assert not video.reads_parts
     np.testing.assert_array_equal(video.part(1, *PART)[0], video.frame(1)[PART][..., 0])
     assert counting.reads == [1, 1]
-    assert Video(counting).contrast == Video(counting.data_).contrast, "all of it tells the contrast"
+    assert Video(counting).contrast == Video(counting.data_).contrast, "how it is read does not matter to the contrast"
 
 
 def test_not_numbers_of_a_part_become_zero(all_are_large):
@@ -599,3 +599,13 @@ def test_a_large_frame_may_be_narrower_than_a_block(all_are_large):
     data = movie_uint8(frames=2, height=30, width=400)
     low, high = Video(data).contrast
     assert data.min() <= low < high <= data.max()
+
+
+def test_large_frames_are_sampled_alike_whether_they_are_read_in_parts_or_not(monkeypatch):
+    monkeypatch.setattr("napari_sam2.video.LARGE", 100)
+    data = np.random.default_rng(0).integers(0, 9999, (2, 1300, 1200), np.uint16)
+    in_parts, whole = Video(data), Video(CountingArray(data))
+    assert in_parts.reads_parts and not whole.reads_parts
+    assert in_parts.sampled(1).shape == (1024, 1024)
+    np.testing.assert_array_equal(whole.sampled(1), in_parts.sampled(1))
+    assert whole.contrast == in_parts.contrast

@@ -216,12 +216,17 @@ class Video:
             ) from exc
 
     def sampled(self, t: int) -> NDArray[Any]:
-        """The pixels of a frame as they are in the source; of a large one some blocks, side by side."""
-        if not self.reads_parts:
-            return self._read(t)
+        """The pixels of a frame as they are in the source; of a large one some blocks, side by side.
+
+        The same ones whether the source can be read in parts or not.
+        """
+        whole = None if self.reads_parts else self._read(t)
+        if whole is not None and self.shape_yx[0] * self.shape_yx[1] <= LARGE:
+            return whole
         starts = ([round(i * (n - BLOCK) / (BLOCKS - 1)) for i in range(BLOCKS)] for n in self.shape_yx)
         rows, columns = ([slice(max(0, i), max(0, i) + BLOCK) for i in axis] for axis in starts)
-        return np.concatenate([np.concatenate([self._read(t, (y, x)) for x in columns], axis=1) for y in rows])
+        blocks = [[self._read(t, (y, x)) if whole is None else whole[y, x] for x in columns] for y in rows]
+        return np.concatenate([np.concatenate(row, axis=1) for row in blocks])
 
     def _sample_contrast(self) -> tuple[float, float]:
         count = min(self._num_frames, MAX_SAMPLED_FRAMES)

@@ -45,7 +45,11 @@ def test_every_python_name_of_the_manifest_resolves() -> None:
     manifest = npe2.PluginManifest.from_distribution("napari-sam2")
     manifest.validate_imports()
     commands = manifest.contributions.commands or []
-    assert {command.id for command in commands} == {"napari-sam2.track", "napari-sam2.sample", "napari-sam2.read_session"}
+    assert {command.id for command in commands} == {
+        "napari-sam2.track",
+        "napari-sam2.sample",
+        "napari-sam2.read_session",
+    }
     for command in commands:
         module, name = (command.python_name or "").split(":")
         assert callable(getattr(import_module(module), name))

@@ -112,8 +112,7 @@ def choose(desk: Desk, model: str) -> None:
     """Open the list and choose with the keyboard."""
     box = desk.widget.form.model.box
     QTest.keyClick(box, Qt.Key.Key_Down)
-    desk.settle()
-    assert box.view().isVisible()
+    desk.qtbot.waitUntil(box.view().isVisible)
     box.view().setCurrentIndex(box.model().index(box.findData(model), 0))
     QTest.keyClick(box.view(), Qt.Key.Key_Return)
     desk.settle()

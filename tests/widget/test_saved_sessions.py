@@ -12,6 +12,7 @@ from napari.layers import Image
 
 from napari_sam2.layers import Saving
 from napari_sam2.prompts import BoxPrompt, MaskPrompt
+from napari_sam2.session_files.autosave import Autosave
 from napari_sam2.session_files.database import is_session
 from napari_sam2.synthetic import sample_movie
 from widget.conftest import Desk
@@ -158,7 +159,7 @@ def test_row_32_on_a_full_disk_the_masks_stay_and_one_note_is_told(bare_desk: De
     ((_, y, x), (_, y2, x2)) = clear_cells(cells.labels[0], 2)
     bare_desk.click_canvas(image, y, x)
     bare_desk.wait_idle(60_000)
-    (log,) = bare_desk.widget.session.logs._logs
+    (log,) = [log for log in bare_desk.widget.session.logs._logs if isinstance(log, Autosave)]
     connection = log.store.database._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
@@ -184,7 +185,7 @@ def test_a_run_that_can_no_longer_be_stored_stops_and_shows_the_frame(bare_desk:
     image = show(bare_desk, movie)
     bare_desk.click_canvas(image, *clear_cells(cells.labels[0], 1)[0][1:])
     bare_desk.wait_idle(60_000)
-    (log,) = bare_desk.widget.session.logs._logs
+    (log,) = [log for log in bare_desk.widget.session.logs._logs if isinstance(log, Autosave)]
     log.store.database._connection.execute("PRAGMA query_only = 1")
     written: list[int] = []
     bare_desk.widget.controller.frame_written.connect(written.append)

@@ -36,6 +36,22 @@ def repository() -> Path:
     return REPOSITORY
 
 
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return an exact stand-in for the network, in its place for as long as the test runs."""
+    from toy_model import ToyModel
+
+    return ToyModel().install(monkeypatch)
+
+
+@pytest.fixture
+def session(toy: Any) -> Any:
+    """Return a session on the scene of discs, without prompts."""
+    from toy_scene import open_scene
+
+    return open_scene(toy)
+
+
 @pytest.fixture(autouse=True)
 def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Refuse connections to anywhere but this machine: the default tests must pass without a network."""

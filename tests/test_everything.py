@@ -203,11 +203,6 @@ def test_a_search_for_cells_needs_a_model_for_cells():
 # What a session makes of it, with the stand-in for the network.
 
 
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
 def disc_mask(disc, frame=0, object_id=1, grown=0):
     y, x = STILL_YX if disc == STILL else fast_yx(frame)
     ys, xs = np.mgrid[: truth().shape[1], : truth().shape[2]]

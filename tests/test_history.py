@@ -12,19 +12,8 @@ import pytest
 
 from napari_sam2.errors import HistoryError, SessionError
 from napari_sam2.prompts import BoxPrompt, MaskPrompt
-from toy_model import ToyModel
 from toy_scene import FAST, STILL, click, discs, open_scene, run, truth
 from toy_session import again, begin, shown
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 def known(session):

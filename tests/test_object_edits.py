@@ -7,19 +7,8 @@ from napari_sam2.errors import PromptError
 from napari_sam2.found_objects import Everything
 from napari_sam2.prompts import MAX_OBJECT_ID, MaskPrompt
 from test_history import known
-from toy_model import ToyModel
 from toy_scene import FAST, STILL, click, discs, open_scene, run, stored, truth
 from toy_session import again, begin, shown
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 def pixels(mask):

@@ -24,20 +24,9 @@ from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
 from parity.networks import REDUCED, filled
 from parity.reference import spec
-from toy_model import ToyModel
 from toy_scene import FAST, NUM_FRAMES, STILL, STILL_YX, click, discs, iou, open_scene, run, stored, truth
 
 SIZE = 128
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 @pytest.fixture(scope="module")

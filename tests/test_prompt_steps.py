@@ -4,22 +4,11 @@ import numpy as np
 import pytest
 
 from napari_sam2.prompts import BoxPrompt, MaskPrompt
-from toy_model import ToyModel
 from toy_scene import FAST, RADIUS, STILL, STILL_YX, click, discs, iou, open_scene, run, truth
 
 POSITIVE, NEGATIVE, FIRST, LAST = 1, 0, 2, 3
 Y, X = STILL_YX
 BOX = BoxPrompt(0, 1, Y - RADIUS, X - RADIUS, Y + RADIUS, X + RADIUS)
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 def test_each_further_click_corrects_the_mask_before(session, toy):

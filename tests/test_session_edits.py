@@ -5,18 +5,7 @@ import pytest
 import napari_sam2.propagation as propagation
 from napari_sam2.errors import PromptError, PropagationError
 from napari_sam2.prompts import MaskPrompt
-from toy_model import ToyModel
 from toy_scene import FAST, NUM_FRAMES, STILL, click, discs, iou, open_scene, run, stored, truth
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 def looked_at(toy):

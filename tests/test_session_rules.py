@@ -7,18 +7,7 @@ from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from sam2_torch.config import CELL
 from sam2_torch.windows import common_diameter
-from toy_model import ToyModel
 from toy_scene import FAST, HEIGHT, RADIUS, STILL, STILL_YX, WIDTH, fast_yx, iou, open_scene, run, truth
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
-
-
-@pytest.fixture
-def session(toy):
-    return open_scene(toy)
 
 
 def quality(session, disc, object_id=1):

@@ -12,18 +12,12 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
 from sam2_torch.windows import STRIDE
-from toy_model import ToyModel
 from toy_scene import STILL, STILL_YX, WIDTH, iou, open_scene, run, truth
 
 P = 12
 """Source pixels a token at a diameter of 26; a window has 144, a wide one 192."""
 CENTER = 156
 """The middle of a window on a click there."""
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
 
 
 def disc(shape, yx, radius):

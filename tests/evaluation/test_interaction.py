@@ -7,15 +7,9 @@ from label_movies import label_movie
 from napari_sam2.errors import EvaluationError
 from napari_sam2.evaluation.interaction import ClickRules, Round, clicks_needed, correct_offline, correct_online
 from napari_sam2.evaluation.overlap import measure_overlap, true_clicks
-from toy_model import ToyModel
 from toy_scene import FAST, STILL, open_scene, truth
 
 FRAMES = 6
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
 
 
 class Short:

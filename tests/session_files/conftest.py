@@ -2,14 +2,8 @@
 
 import pytest
 
-from toy_model import ToyModel
 from toy_scene import FAST, STILL, click
 from toy_session import begin
-
-
-@pytest.fixture
-def toy(monkeypatch):
-    return ToyModel().install(monkeypatch)
 
 
 @pytest.fixture

@@ -82,11 +82,7 @@ class TrackerForm(QWidget):
         self.outline.setToolTip("Draw around the object with the button held down; what is inside is its mask")
         self.everything = QPushButton("Segment everything here")
         self.everything.setToolTip("Find all cells on the frame on screen that have no mask yet, without clicks")
-        self.quality = QDoubleSpinBox()
-        self.quality.setRange(0, 1)
-        self.quality.setSingleStep(0.05)
-        self.quality.setValue(EverythingSettings().quality)
-        self.quality.setToolTip(help_of(EverythingSettings, "quality"))
+        self.quality = _quality_box()
 
         self.direction = QComboBox()
         for index, (name, tip) in enumerate(_DIRECTION_TIPS.items()):
@@ -235,6 +231,15 @@ class TrackerForm(QWidget):
             self.progress.setMaximum(0)
         elif self.progress.maximum() == 0:
             self.show_progress(0, 1)
+
+
+def _quality_box() -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(0, 1)
+    box.setSingleStep(0.05)
+    box.setValue(EverythingSettings().quality)
+    box.setToolTip(help_of(EverythingSettings, "quality"))
+    return box
 
 
 def _row(*widgets: QWidget) -> QWidget:

@@ -67,6 +67,16 @@ def test_mistakes_are_told_in_a_line(data):
 
 
 @pytest.mark.slow
+def test_reports_that_could_not_be_written_are_refused_before_the_work(data, monkeypatch):
+    monkeypatch.setattr("napari_sam2.io.data_sets.find_entries", None)
+    done = run("benchmark", data / "data", "--out", "report.txt")
+    assert done.exit_code == 1
+    assert ".json or .csv" in done.output
+    done = run("benchmark", data / "data", "--picture", "report.png", "--measures", "davis")
+    assert done.exit_code == 1
+    assert "add overlap to --measures" in done.output
+
+
 def test_what_is_done_is_reported_if_a_later_movie_fails(data, movie):
     (data / "data" / "late").mkdir()
     tifffile.imwrite(data / "data" / "late" / "gt.tif", movie.labels[:3], photometric="minisblack")

@@ -89,12 +89,13 @@ def track(
             memory_policy=memory_policy,
             cleaning=cleaning,
         )
-        tracking.set_prompts(prompts)
+        # With other clicks, what was done with those before does not count as done.
+        follow = api.run if cli_sessions.give_clicks(tracking, prompts) else api.go_on
         tracking.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
         try:
             with progress_bar() as show:
-                api.go_on(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
+                follow(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
         finally:
             # Whatever stopped it, hours of work are not thrown away.
             api.TrackResult(tracking).save(out)

@@ -52,6 +52,7 @@ def evaluate(
         from napari_sam2.io.data_sets import find_entries, result_of
         from napari_sam2.io.label_files import open_labels
 
+        _check(measures, out, picture)
         rules = ComparisonRules(_names(measures), leave_out_ends=davis_ends, match=match, only_found=only_found)
         entries = find_entries(truth)
         scores = []
@@ -90,6 +91,7 @@ def benchmark(
         from napari_sam2.io.data_sets import find_entries
         from napari_sam2.models import load_model
 
+        _check(measures, out, picture)
         rules = TrackingRules(
             max_objects=max_objects or None,
             max_frames=max_frames or None,
@@ -108,6 +110,17 @@ def benchmark(
         finally:
             # Whatever stopped it, the movies that are done are reported.
             _tell(scores, out, picture)
+
+
+def _check(measures: str | None, out: Path | None, picture: Path | None) -> None:
+    """Refuse a report that could not be written, before hours of work are done for it."""
+    from napari_sam2.errors import EvaluationError
+    from napari_sam2.evaluation.report import check_report_name
+
+    if out is not None:
+        check_report_name(out)
+    if picture is not None and measures is not None and "overlap" not in (_names(measures) or ()):
+        raise EvaluationError("--picture draws IoU over frames: add overlap to --measures")
 
 
 def _tell(scores: "list[MovieScores]", out: Path | None, picture: Path | None) -> None:

@@ -9,6 +9,9 @@ from napari_sam2.cli_errors import errors_in_one_line
 from napari_sam2.errors import SessionError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_sam2.prompts import Prompt
     from napari_sam2.tracking_session import TrackingSession
 
 app = typer.Typer(help="Sessions that were stored in a folder.", no_args_is_help=True)
@@ -37,18 +40,36 @@ def open_or_go_on(folder: Path | None, movie: Path, *, model: str, device: str, 
     """
     from napari_sam2 import api
     from napari_sam2.session_files.database import is_session
+    from napari_sam2.session_files.session_folder import open_stored
 
     if folder is None or not is_session(folder):
-        return api.open_session(movie, model=model, device=device, autosave=folder, **settings)
-    import warnings
-
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
-        session = api.reopen_session(folder, movie, model=model, device=device)
-    if notes:
+        return api.open_session(movie, model=model, device=device, autosave=folder, history_bytes=0, **settings)
+    stored = open_stored(folder, movie, model=model, device=device, history_bytes=0)
+    session = stored.session
+    if stored.read_only_because is not None:
         session.close()
-        raise SessionError(f"{notes[0].message} Close it there, or name another folder")
+        raise SessionError(
+            f"The session in {folder} can only be looked at, because {stored.read_only_because}: make that otherwise, "
+            "or name another folder"
+        )
     run = session.run
     done = "" if run is None or run.frame is None else f"; frame {run.frame} was the last that was done"
     typer.echo(f"Going on with the session in {folder} and its settings{done}")
     return session
+
+
+def give_clicks(session: "TrackingSession", clicks: "Sequence[Prompt]") -> bool:
+    """Let a session have these clicks and no other prompts; returns whether that changes anything.
+
+    Raises
+    ------
+    SessionError
+        If it has prompts that a table of clicks cannot hold and that would be lost; it is closed then.
+    """
+    if any(group.box is not None or group.mask is not None for group in session.prompts.values()):
+        session.close()
+        raise SessionError(
+            "the session has boxes or masks as prompts, which a table of clicks would replace: go on with it in napari "
+            "or with `napari_sam2.reopen_session`, or name another folder"
+        )
+    return bool(session.set_prompts(clicks))

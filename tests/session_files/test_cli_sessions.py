@@ -1,11 +1,14 @@
 """`napari-sam2 track --session` and `napari-sam2 session info`, with the bundled model."""
 
+import warnings
+
 import pytest
 import tifffile
 from typer.testing import CliRunner
 
 from napari_sam2.api import open_session, read_points, reopen_session
 from napari_sam2.cli import app
+from napari_sam2.prompts import BoxPrompt
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
 from toy_scene import iou
@@ -63,6 +66,36 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_is_not_done_again(files):
     assert track(files).exit_code == 0
     assert (tifffile.imread(files / "out" / "labels.tif") == labels).all()
     assert len((files / "s.sam2" / "session.sqlite").read_bytes()) == len(before)
+
+
+@pytest.mark.slow
+def test_other_clicks_are_followed_anew_and_prompts_that_a_table_cannot_hold_are_not_replaced(files):
+    assert track(files).exit_code == 0
+    before = tifffile.imread(files / "out" / "labels.tif")
+    (files / "clicks.csv").write_text(CLICKS.replace("62,69", "110,60"))
+    assert track(files).exit_code == 0
+    after = tifffile.imread(files / "out" / "labels.tif")
+    assert all((after[t] != before[t]).any() for t in range(5)), "a run that was done does not stand for other clicks"
+    session = reopen_session(files / "s.sam2")
+    session.add_prompts(BoxPrompt(0, 6, 50, 50, 80, 90))
+    session.close()
+    done = track(files)
+    assert done.exit_code == 1
+    assert "boxes or masks as prompts, which a table of clicks would replace" in done.output
+    assert reopen_session(files / "s.sam2").prompts[6, 0].box is not None
+
+
+def test_warnings_of_others_do_not_keep_a_session_closed(files, monkeypatch):
+    assert track(files, "--last", 0).exit_code == 0
+    from napari_sam2.session_files import session_folder
+
+    real = session_folder.load_model
+    monkeypatch.setattr(
+        session_folder, "load_model", lambda *a, **k: warnings.warn("old", stacklevel=1) or real(*a, **k)
+    )
+    with pytest.warns(UserWarning, match="old"):
+        done = track(files, "--last", 0)
+    assert done.exit_code == 0, done.output
 
 
 def test_errors_are_one_clear_line(files):

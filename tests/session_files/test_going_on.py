@@ -187,7 +187,7 @@ def test_row_34_another_model_is_refused_unless_it_is_wanted(toy, tmp_path, monk
     monkeypatch.setattr(ToyModel, "state_dict", lambda _: {"weight": torch.ones(2)})
     with pytest.raises(SessionError, match="the model is not the one that the session"):
         again(toy, tmp_path / "s.sam2")
-    with pytest.raises(SessionError, match="a model that had been loaded already: load it"):
+    with pytest.raises(SessionError, match="a model that had been loaded already: reopen it in Python"):
         again(toy, tmp_path / "s.sam2", model=None)
     opened = again(toy, tmp_path / "s.sam2", despite_changes=True)
     assert shown(opened) == before

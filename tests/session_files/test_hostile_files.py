@@ -159,7 +159,7 @@ def test_row_38_a_database_of_somebody_else_is_left_as_it_is(toy, tmp_path):
     assert (tmp_path / "session.sqlite").read_bytes() == before
 
 
-@pytest.mark.parametrize("path", ["//evil/share/movie.tif", "\\\\evil\\share\\movie.tif"])
+@pytest.mark.parametrize("path", ["//evil/share/movie.tif", "\\\\evil\\share\\movie.tif", "/\\evil/share/movie.tif"])
 def test_row_38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder, path, monkeypatch):
     asked = []
     exists = Path.exists

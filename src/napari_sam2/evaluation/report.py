@@ -68,10 +68,8 @@ class Report:
         EvaluationError
             For another suffix.
         """
-        kinds = {".json": self._json, ".csv": self._csv}
-        if path.suffix.lower() not in kinds:
-            raise EvaluationError(f"cannot write the report {path}: expected a name that ends with .json or .csv")
-        text = kinds[path.suffix.lower()]()
+        check_report_name(path)
+        text = self._json() if path.suffix.lower() == ".json" else self._csv()
         with replacing(path) as part:
             part.write_text(text, encoding="utf-8")
 
@@ -102,6 +100,12 @@ class Report:
             written = ["" if math.isnan(v) else repr(round(v, 6)) for v in values]
             writer.writerow([m.name, len(m.object_ids), m.frames, *written])
         return file.getvalue()
+
+
+def check_report_name(path: Path) -> None:
+    """Refuse a name that no report can be written under. Raises EvaluationError if it is neither .json nor .csv."""
+    if path.suffix.lower() not in (".json", ".csv"):
+        raise EvaluationError(f"cannot write the report {path}: expected a name that ends with .json or .csv")
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from napari_sam2.evaluation.interaction import ClickRules, Round, Start, clicks_
 from napari_sam2.evaluation.overlap import true_clicks
 from napari_sam2.evaluation.report import CLICKS
 from napari_sam2.io.data_sets import DATA_SETS, Entry
-from napari_sam2.io.label_files import open_labels
+from napari_sam2.io.label_files import frame_number, open_labels
 from napari_sam2.io.label_movie import LabelMovie
 from napari_sam2.io.movies import FrameFolder, LazyArray, open_movie_file
 from napari_sam2.prompts import PointPrompt
@@ -88,7 +87,7 @@ def track_and_measure(
     truth, video = _open(entry, rules.max_frames)
 
     def start() -> TrackingSession:
-        return TrackingSession(video, model, diameter=diameter)
+        return TrackingSession(video, model, diameter=diameter, history_bytes=0)
 
     clicks = starting_clicks(truth, rules)
     tracked = _track(start(), clicks, progress)
@@ -135,7 +134,7 @@ def _open(entry: Entry, max_frames: int | None) -> tuple[LabelMovie, Video]:
     frames = open_movie_file(entry.movie)
     truth = open_labels(entry.truth).first(max_frames)
     if truth.numbered and isinstance(frames, FrameFolder):
-        places = {number: t for t, number in enumerate(map(_number, frames.paths))}
+        places = {number: t for t, number in enumerate(map(frame_number, frames.paths))}
         if missing := [number for number in truth.numbers if number not in places]:
             raise EvaluationError(f"{entry.movie} has no frame {missing[0]}, which its truth {entry.truth} has")
         truth = replace(truth, numbers=tuple(places[number] for number in truth.numbers))
@@ -158,11 +157,6 @@ class _FirstFrames:
 
     def __getitem__(self, t: int) -> Any:
         return self._frames[t]
-
-
-def _number(path: Path) -> int:
-    digits = "".join(c for c in path.stem if c.isdigit())
-    return int(digits or -1)
 
 
 def _track(

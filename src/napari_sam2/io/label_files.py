@@ -103,21 +103,27 @@ def _lines_in(folder: Path) -> tuple[TrackLine, ...] | None:
     return None
 
 
+def frame_number(path: Path) -> int | None:
+    """The number that a file's name ends with; None if it ends with none."""
+    number = re.search(r"(\d+)$", path.stem)
+    return None if number is None else int(number[1])
+
+
 def _numbered(folder: Path, suffixes: Sequence[str]) -> dict[int, Path]:
     """Files by the number that their names end with, in the order of the numbers."""
     found: dict[int, Path] = {}
     if not folder.is_dir():
         return found
     for path in sorted(folder.iterdir()):
-        number = re.search(r"(\d+)$", path.stem)
+        number = frame_number(path)
         if path.suffix.lower() not in suffixes or path.name.startswith(".") or number is None:
             continue
-        if int(number[1]) in found:
+        if number in found:
             raise EvaluationError(
-                f"{path} and {found[int(number[1])].name} are both frame {int(number[1])}: "
+                f"{path} and {found[number].name} are both frame {number}: "
                 "expected one 2D image a frame; volumes cannot be evaluated"
             )
-        found[int(number[1])] = path
+        found[number] = path
     return dict(sorted(found.items()))
 
 

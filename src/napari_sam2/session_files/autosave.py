@@ -50,8 +50,8 @@ class Autosave:
         why = self.store.database.read_only_because
         if why is not None:
             raise SessionError(
-                f"The session in {self.store.database.folder} can only be looked at, because {why}: close it there and "
-                "open it again, or work on a copy of the folder"
+                f"The session in {self.store.database.folder} can only be looked at, because {why}: make that "
+                "otherwise and open it again, or work on a copy of the folder"
             )
 
     def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:

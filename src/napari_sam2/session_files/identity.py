@@ -119,9 +119,14 @@ class MovieIdentity:
         A path on another machine's share is not looked at: whoever opens a session from elsewhere would log in there.
         """
         for name in (self.path, None if self.beside is None else os.path.normpath(folder.absolute() / self.beside)):
-            if name is not None and not name.startswith(("//", "\\\\")) and Path(name).exists():
+            if name is not None and not is_on_a_share(name) and Path(name).exists():
                 return Path(name)
         return None
+
+
+def is_on_a_share(path: str) -> bool:
+    """Whether a path is on another machine, as Windows writes that, with slashes of either kind."""
+    return path.replace("/", "\\").startswith("\\\\")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.devices import Precision
 from napari_sam2.errors import SessionError
+from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.models import load_model
 from napari_sam2.prompts import check_prompts
 from napari_sam2.session_files import schema
 from napari_sam2.session_files.autosave import Autosave, OnWritten
 from napari_sam2.session_files.database import Database, damaged
-from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, weights_hash
+from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, is_on_a_share, weights_hash
 from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
 from napari_sam2.session_files.stored_masklet import StoredMasklet
 from napari_sam2.session_files.values import (
@@ -119,6 +120,7 @@ def reopen_session(
     device: str = "auto",
     despite_changes: bool = False,
     read_only: bool = False,
+    history_bytes: int = HISTORY_BYTES,
 ) -> TrackingSession:
     """Open a session that was stored, with every prompt and every mask, and go on storing it.
 
@@ -140,6 +142,8 @@ def reopen_session(
         they are next propagated.
     read_only
         Only look at it.
+    history_bytes
+        As for `open_session`.
 
     Raises
     ------
@@ -154,7 +158,13 @@ def reopen_session(
         If it can only be looked at.
     """
     stored = open_stored(
-        folder, movie, model=model, device=device, despite_changes=despite_changes, read_only=read_only
+        folder,
+        movie,
+        model=model,
+        device=device,
+        despite_changes=despite_changes,
+        read_only=read_only,
+        history_bytes=history_bytes,
     )
     if stored.read_only_because is not None and not read_only:
         warnings.warn(
@@ -171,6 +181,7 @@ def open_stored(
     device: str = "auto",
     despite_changes: bool = False,
     read_only: bool = False,
+    history_bytes: int = HISTORY_BYTES,
     change: Change | None = None,
     on_written: OnWritten | None = None,
 ) -> StoredSession:
@@ -178,7 +189,7 @@ def open_stored(
 
     Parameters
     ----------
-    folder, movie, model, device, despite_changes, read_only
+    folder, movie, model, device, despite_changes, read_only, history_bytes
         As of `reopen_session`.
     change
         What is to be otherwise from now on.
@@ -192,7 +203,7 @@ def open_stored(
     """
     database = Database.open(Path(folder), read_only=read_only)
     try:
-        return _reopened(database, movie, model, device, despite_changes, change, on_written)
+        return _reopened(database, movie, model, device, despite_changes, history_bytes, change, on_written)
     except BaseException:
         database.close()
         raise
@@ -204,6 +215,7 @@ def _reopened(
     model: Any,
     device: str,
     despite_changes: bool,
+    history_bytes: int,
     change: Change | None,
     on_written: OnWritten | None,
 ) -> StoredSession:
@@ -218,7 +230,7 @@ def _reopened(
     video, source = _movie(database, known, movie, despite_changes)
     network, source_of_model, is_same = _model(database, trained, model, device, despite_changes)
     is_same = is_same and is_as_before
-    session = _session(video, network, settings)
+    session = _session(video, network, settings, history_bytes)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
     _fill(session, store, answered=is_same)
@@ -238,7 +250,7 @@ def _reopened(
     return StoredSession(session, database.read_only_because, other)
 
 
-def _session(video: Video, network: "SAM2", settings: SessionSettings) -> TrackingSession:
+def _session(video: Video, network: "SAM2", settings: SessionSettings, history_bytes: int) -> TrackingSession:
     return TrackingSession(
         video,
         network,
@@ -247,6 +259,7 @@ def _session(video: Video, network: "SAM2", settings: SessionSettings) -> Tracki
         restart_at_prompts=settings.restart_at_prompts,
         memory_policy=settings.memory_policy,
         cleaning=settings.cleaning,
+        history_bytes=history_bytes,
     )
 
 
@@ -268,7 +281,7 @@ def _movie(database: Database, known: MovieIdentity, given: Any, despite_changes
         way = (
             "give the movie it was made on"
             if has_other_shape
-            else ("give the movie it was made on, or `despite_changes=True` to go on with this one")
+            else ("give the movie it was made on, or go on with this one in Python, with `despite_changes=True`")
         )
         raise SessionError(f"{video.name} is not the movie of the session in {folder}: {'; '.join(differences)}; {way}")
     return video, given
@@ -278,11 +291,16 @@ def _model(
     database: Database, known: ModelIdentity, given: Any, device: str, despite_changes: bool
 ) -> tuple["SAM2", Any, bool]:
     """The model, what it was loaded from, and whether it is the one that the session was made with."""
+    if given is None and known.name is not None and is_on_a_share(known.name):
+        raise SessionError(
+            f"the model of the session in {database.folder} is on another machine, {known.name}, where nothing is "
+            "looked for: reopen it in Python, and give the model as `model=`"
+        )
     given = known.name if given is None else given
     if given is None:
         raise SessionError(
             f"the session in {database.folder} was made with a model that had been loaded already: "
-            "load it, and give it as `model=`"
+            "reopen it in Python, and give the model as `model=`"
         )
     network: SAM2 = given
     if isinstance(given, (str, os.PathLike)):
@@ -292,8 +310,8 @@ def _model(
     if not is_same and not despite_changes:
         raise SessionError(
             f"the model is not the one that the session in {database.folder} was made with "
-            f"({known.name or 'one that had been loaded'}, SHA-256 {known.sha256[:12]}...): give that one as `model=`, "
-            "or `despite_changes=True` to go on with this one"
+            f"({known.name or 'one that had been loaded'}, SHA-256 {known.sha256[:12]}...): take that one, "
+            "or go on with this one in Python, with `despite_changes=True`"
         )
     return network, given, is_same
 

@@ -63,6 +63,11 @@ class SessionStore:
         sql = "SELECT state FROM frames WHERE object_id = ? AND frame = ?"
         return next((int(state) for (state,) in self.database.rows(sql, object_id, int(frame))), rows.NOTHING)
 
+    def has_masks(self, object_id: int) -> bool:
+        """Whether an object has a mask on any frame."""
+        sql = "SELECT 1 FROM frames WHERE object_id = ? AND state = ? LIMIT 1"
+        return any(True for _ in self.database.rows(sql, object_id, rows.MASK))
+
     def states(self, object_id: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(N,) frames, sorted, and (N,) what is shown on them."""
         found = self.database.rows("SELECT frame, state FROM frames WHERE object_id = ? ORDER BY frame", object_id)

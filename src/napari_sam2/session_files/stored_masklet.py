@@ -78,6 +78,12 @@ class StoredMasklet(Masklet):
     def __len__(self) -> int:
         return super().__len__() if self._store is None else len(self.frames)
 
+    def __bool__(self) -> bool:
+        """Whether there is any mask; without reading which."""
+        if self._store is None or super().__len__():
+            return super().__len__() > 0
+        return bool(self.frames) if self._changed else self._store.has_masks(self.object_id)
+
     def _change(self, frame: int, change: Callable[[], None]) -> None:
         with self._lock:
             change()

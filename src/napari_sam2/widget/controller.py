@@ -95,7 +95,7 @@ class Controller:
         self._tickets = Tickets()
         self._tracked: tuple[int, ...] = ()
         self._request: PropagationRequest | None = None
-        self._refill = False
+        self._refill = self._is_refilling = False
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
@@ -169,7 +169,6 @@ class Controller:
         """Tidy masks up like this from now on; those of clicks are shown anew, others when they are propagated."""
         self._slot.cleaning = cleaning
         if self.session is not None:
-            self.session.cleaning = cleaning
             for object_id, frame in self.prompts.groups:
                 self.request_mask(frame, object_id)
             self._advance()
@@ -203,7 +202,7 @@ class Controller:
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
-        self._refill |= is_stored
+        self._refill |= is_stored or self._is_refilling
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()
@@ -258,7 +257,7 @@ class Controller:
             self._ensure_masks()
             self._start_propagation(self.session, self._request)
         elif self._refill and self.masks is not None and self.session is not None:
-            self._refill = False
+            self._refill, self._is_refilling = False, True
             session = self.session
             self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
         else:
@@ -360,11 +359,11 @@ class Controller:
         self.frame_written.emit(answer.frame)
 
     def _on_end(self, end: JobEnd, state: State) -> None:
-        self._job = None
+        self._job, self._is_refilling = None, False
         if self.masks is not None:
             self.masks.unlock()
         if self.session is not None:
-            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if len(masklet))
+            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if masklet)
             if self._slot.take_new():
                 self.opened.emit()
         elif end.error is not None or end.canceled:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels, Points, Shapes
@@ -66,7 +67,7 @@ class OpenMovie:
             runner=runner,
             shown_frame=partial(shown_frame, viewer, image),
         )
-        self.saved = SavedMovie(saving, self.controller, note=note, on_shown=self._on_stored_shown)
+        self.saved = SavedMovie(saving, self.controller, note=note, on_opened=self._on_stored_opened)
         self.controller.note.connect(note)
         self._show_points()
 
@@ -133,7 +134,13 @@ class OpenMovie:
         self.tool.detach()
         self._leave_shapes()
 
-    def _on_stored_shown(self) -> None:
+    def go_on_with(self, folder: Path, open_session: Callable[[], SessionLike]) -> None:
+        """Open the stored session in a folder; until it is there nobody knows which object a click would be about."""
+        self.tool.points.mode = "pan_zoom"
+        self.saved.go_on_with(folder, open_session)
+
+    def _on_stored_opened(self) -> None:
+        self.tool.points.mode = "add"
         self.tool.object_id = self.controller.next_object_id
 
     def _object_id(self) -> int:

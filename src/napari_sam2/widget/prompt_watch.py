@@ -68,7 +68,11 @@ class PromptWatch:
         if layer is None or layer == self.shapes:
             self._leave(self.shapes)
             self.shapes = None
-        self.groups = self._grouped(lambda _text: None)
+        try:
+            self.groups = self._grouped(lambda _text: None)
+        except NapariSam2Error as error:
+            self.groups = {}
+            self.note.emit(str(error))
 
     def read(self, event: Any = None) -> None:
         """Read all points and shapes again, unless the event only announces a change."""

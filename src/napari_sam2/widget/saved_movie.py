@@ -19,8 +19,8 @@ class SavedMovie:
         Works with it. A run is stopped when it can no longer be stored.
     note
         Tells the user.
-    on_shown
-        Called when the prompts of a stored session are in the layers.
+    on_opened
+        Called when a stored session is there, with its prompts in the layers, or cannot be opened.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class SavedMovie:
         controller: Controller,
         *,
         note: Callable[[str], None],
-        on_shown: Callable[[], None],
+        on_opened: Callable[[], None],
     ) -> None:
         self.saving = saving
         self._controller = controller
         self._note = note
-        self._on_shown = on_shown
+        self._tell_opened = on_opened
         self._is_told = False
         self._is_to_show = False
         controller.opened.connect(self._on_opened)
@@ -84,10 +84,13 @@ class SavedMovie:
         self._controller.reopen_with(open_session, is_stored=True)
 
     def check(self, *_: object) -> None:
-        """Tell the user once if what was done cannot be stored, and stop a run."""
+        """Tell the user once if what was done cannot be stored, and stop a run; give up what could not be opened."""
         error = self.saving.error
         # Canceling comes back here.
         is_news, self._is_told = error is not None and not self._is_told, error is not None
+        if self._is_to_show and self._controller.state == "idle" and self._controller.session is None:
+            self._is_to_show = False
+            self._tell_opened()
         if is_news:
             self._note(str(error))
             if self._controller.state == "propagating":
@@ -101,7 +104,7 @@ class SavedMovie:
         self._controller.show_stored([prompt for group in session.prompts.values() for prompt in group.in_order])
         if self._read_only_because:
             self._note(f"The session can only be looked at: {self.details}.")
-        self._on_shown()
+        self._tell_opened()
 
     @property
     def _read_only_because(self) -> str | None:

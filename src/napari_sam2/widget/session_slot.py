@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from napari_sam2.cleaning import Cleaning
@@ -56,8 +57,8 @@ class SessionSlot:
         session = opener()
         if keeps_cleaning:
             self.cleaning = session.cleaning
-        elif session.cleaning != self.cleaning:
-            session.cleaning = self.cleaning
+        else:
+            self._tidy(session)
         with self._lock:
             if opener is self._open and not self._is_closed:
                 self.session, self._is_new = session, True
@@ -77,7 +78,10 @@ class SessionSlot:
             with self._lock:
                 self._jobs += 1
             try:
-                yield from steps()
+                self._tidy(self.session)
+                for answer in steps():
+                    yield answer
+                    self._tidy(self.session)
             finally:
                 with self._lock:
                     self._jobs -= 1
@@ -94,6 +98,13 @@ class SessionSlot:
         """Let go of the session for good."""
         self._is_closed = True
         self._leave()
+
+    def _tidy(self, session: SessionLike | None) -> None:
+        """Let a session tidy masks up as it should; in the thread that works with it, between two steps."""
+        if session is not None and session.cleaning != self.cleaning:
+            # One that can only be looked at stays as it is, and that something is not stored is told elsewhere.
+            with suppress(SessionError):
+                session.cleaning = self.cleaning
 
     def _leave(self) -> None:
         with self._lock:

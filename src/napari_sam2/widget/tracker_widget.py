@@ -79,7 +79,7 @@ class TrackerWidget(QWidget):
         saved = self._movie.saved
         folder = saved.saving.offered or self.form.saved.ask(sessions_folder())
         if folder is not None:
-            saved.go_on_with(folder, self._opener(self._movie.image, saved.saving))
+            self._movie.go_on_with(folder, self._opener(self._movie.image, saved.saving))
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -234,7 +234,7 @@ class TrackerWidget(QWidget):
         movie.controller.set_cleaning(self.form.cleaning.cleaning)
         self._movies.append(movie)
         if saving.told:
-            movie.saved.go_on_with(saving.told, self._opener(image, saving))
+            movie.go_on_with(saving.told, self._opener(image, saving))
         else:
             movie.saved.offer()
         return movie

@@ -7,9 +7,11 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import create_labels_layer, create_prompt_layer, read_frame
 from napari_sam2.layers.prompt_reader import prompt_defaults
+from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.controller import Controller
 from widget.fakes import FakeSession, StepRunner
@@ -324,6 +326,37 @@ def test_painting_steers_the_propagation_and_stays(bench: Bench) -> None:
     assert (bench.frame(3)[painted == 1] == 1).all()
     assert bench.session.prompts[1, 3].mask is not None
     assert bench.frame(6)[5, 5] == 1
+
+
+def test_the_session_is_told_of_another_cleaning_between_two_frames_by_whoever_works_with_it() -> None:
+    bench = Bench(paused=True)
+    bench.click(0, 20, 30)
+    bench.runner.finish()
+    bench.controller.propagate(PropagationRequest("forward"))
+    bench.runner.step()
+    bench.controller.set_cleaning(Cleaning(fill_holes=7))
+    assert bench.session.cleaning == Cleaning(), "not in the thread of the widget, in the middle of a frame"
+    bench.runner.step()
+    assert bench.session.cleaning == Cleaning(fill_holes=7)
+    bench.controller.close()
+
+
+def test_masks_of_a_stored_session_are_shown_from_the_start_again_if_the_model_changes_meanwhile() -> None:
+    bench = Bench(paused=True)
+    for frame in range(4):
+        mask = np.zeros(SHAPE[1:], bool)
+        mask[10:20, 10:20] = True
+        bench.session.masklets[3] = bench.session.masklets.get(3, Masklet(3))
+        bench.session.masklets[3].add(FrameMask.from_full(mask, frame=frame, object_id=3, score=1, predicted_iou=1))
+    bench.controller.reopen_with(bench.open, is_stored=True)
+    bench.runner.step()
+    while not bench.frame(0).any():
+        assert bench.runner.step()
+    assert not bench.frame(3).any()
+    bench.controller.reopen_with(bench.open)
+    bench.runner.finish()
+    assert all(bench.frame(t)[15, 15] == 3 for t in range(4))
+    bench.controller.close()
 
 
 def test_object_ids_are_never_given_twice(bench: Bench) -> None:

@@ -127,6 +127,27 @@ def test_row_34_boxes_and_masks_stay_in_the_session(
     desk.leave()
 
 
+def test_a_session_that_cannot_be_opened_is_told_of_and_the_next_click_counts_once(
+    bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
+) -> None:
+    track(bare_desk, show(bare_desk, movie), cells, 1)
+    desk = next_desk(bare_desk, make_napari_viewer)
+    # Another movie of the same name: the session is not of this one.
+    tifffile.imwrite(movie, cells.frames[1 : 1 + NUM_FRAMES], photometric="minisblack")
+    image = show(desk, movie)
+    points, modes = desk.viewer.layers["point_prompts"], []
+    points.events.mode.connect(lambda event: modes.append(str(event.mode)))
+    press_open(desk)
+    assert any("is not the movie of the session" in note for note in desk.notes())
+    assert modes == ["pan_zoom", "add"], "while it opens, nobody knows which object a click is about"
+    ((_, y, x),) = clear_cells(cells.labels[1], 1)
+    desk.click_canvas(image, y, x)
+    desk.wait_idle(60_000)
+    assert len(points.data) == 1
+    assert [len(group.points) for group in desk.widget.session.prompts.values()] == [1]
+    desk.leave()
+
+
 def test_a_click_begins_another_session_and_leaves_the_first_as_it_is(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:

@@ -112,8 +112,8 @@ class Saving:
         try:
             self.stored = open_stored(folder, self._image, history_bytes=0, on_written=self._on_written)
         except BaseException:
-            # The next click begins a new session, and the next time somebody is asked for a folder.
-            self.folder = self.offered = None
+            # The next click begins a new session.
+            self.folder = None
             raise
         self.error, self._is_known = None, True
         return self.stored.session

@@ -199,10 +199,11 @@ class Controller:
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
         """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
+        shows_all = is_stored or self._is_refilling
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
-        self._refill |= is_stored or self._is_refilling
+        self._refill |= shows_all
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()

@@ -13,7 +13,8 @@ from checkpoints.loopback import serving
 from napari_sam2.checkpoints.registry import CHECKPOINTS
 from napari_sam2.errors import CheckpointError, DownloadError, NapariSam2Error
 from napari_sam2.models import download_model, load_model
-from sam2_torch.config import CELL
+from sam2_torch.build import build
+from sam2_torch.config import CELL, TINY, windowed
 
 
 def test_the_bundled_model():
@@ -34,6 +35,13 @@ def test_own_weights_by_path(tmp_path):
     weights = {k: v.contiguous() for k, v in load_model(device="cpu").state_dict().items()}
     save_file(weights, tmp_path / "mine.safetensors")
     assert load_model(tmp_path / "mine.safetensors", device="cpu").config == CELL
+
+
+def test_a_published_model_may_be_shown_windows_and_the_bundled_one_always_is(tmp_path):
+    save_file(dict(build(TINY).state_dict()), tmp_path / "tiny.safetensors")
+    assert load_model(tmp_path / "tiny.safetensors", device="cpu").config == TINY
+    assert load_model(tmp_path / "tiny.safetensors", device="cpu", windows=True).config == windowed(TINY)
+    assert load_model("cell", device="cpu", windows=True).config == CELL
 
 
 @pytest.mark.parametrize("name", ["sam9", "sam2.1-huge"])

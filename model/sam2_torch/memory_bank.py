@@ -19,7 +19,9 @@ class MemoryRules:
     Attributes
     ----------
     num_memories
-        Frame memories attended to: all prompted ones, and `num_memories - 1` recent frames.
+        Frame memories that the model was trained to attend to: prompted ones, and `num_memories - 1` recent frames.
+    max_recent
+        At most so many recent frames, the nearest ones; None: `num_memories - 1`, as the original does.
     max_pointers
         Pointers of recent frames reach back `max_pointers - 1` frames, which is also what time distances are
         divided by. The original takes min(16, length of the movie); a stream has no length and takes 16.
@@ -34,6 +36,7 @@ class MemoryRules:
     """
 
     num_memories: int = 7
+    max_recent: int | None = None
     max_pointers: int = 16
     max_prompted: int | None = None
     restart_at_prompts: bool = False
@@ -43,7 +46,12 @@ class MemoryRules:
     @classmethod
     def of(cls, config: SAM2Config) -> "MemoryRules":
         """The rules a model was trained with."""
-        return cls(config.num_memories, config.max_pointers)
+        return cls(config.num_memories, max_pointers=config.max_pointers)
+
+    @property
+    def num_recent(self) -> int:
+        """How many frames back the features of a recent frame are looked at."""
+        return self.num_memories - 1 if self.max_recent is None else min(self.max_recent, self.num_memories - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,7 @@ def stack_selections(selections: Sequence[MemorySelection]) -> MemorySelection:
 class MemoryBank:
     """The memories of one object (or of a batch of objects that share their prompted frames).
 
-    Invariant: besides prompted frames and anchors it holds no memory features further than `num_memories - 2` frames
+    Invariant: besides prompted frames and anchors it holds no memory features further than `num_recent - 1` frames
     and no pointer further than `max_pointers - 2` frames from the frame added last, which is all the next frame can
     read in the direction of travel, and what `turn` can read; so its size does not depend on the length of the movie.
 
@@ -150,7 +158,7 @@ class MemoryBank:
                 distance = min(distance, abs(t - self.turn))
             if distance >= self.rules.max_pointers:
                 del self.recent[t]
-            elif distance >= self.rules.num_memories:
+            elif distance > self.rules.num_recent:
                 self._anchor(t)
                 self.recent[t] = self.recent[t].pointer_only()
 
@@ -180,7 +188,7 @@ class MemoryBank:
 
     def reads_features(self, of: int, frame: int) -> bool:
         """Whether `frame` looks at the features of another frame, or at most at its pointer."""
-        return abs(frame - of) < self.rules.num_memories
+        return abs(frame - of) <= self.rules.num_recent
 
     def _reach(self, frame: int, direction: int) -> int:
         """How many frames back recent memories are looked at."""
@@ -211,7 +219,7 @@ class MemoryBank:
 
         spatial = [(0, self.prompted[t].features) for t in chosen]
         spatial += [(0, m.features) for t, m in self.anchors.items() if not self.reads_features(t, frame)]
-        for distance in range(self.rules.num_memories - 1, 0, -1):
+        for distance in range(self.rules.num_recent, 0, -1):
             memory = recent(distance)
             if memory is not None:
                 spatial.append((self.rules.num_memories - distance, memory.features))

@@ -25,10 +25,18 @@ class MemoryPolicy:
         How far the centroid may move from one frame to the next, in diameters of the object's last mask; None: any way.
     max_change
         By how many times the area may grow or shrink from one frame to the next; None: any.
+    max_recent
+        At most so many recent frames are looked at, the nearest ones, which makes frames faster and objects smaller;
+        None: as many as the model was trained with.
     anchors
         So many good frames long ago are remembered beside the recent ones; each costs as much as one of these.
     anchor_every
         Frames between two anchors, at least.
+
+    Raises
+    ------
+    PromptError
+        If `max_recent` is negative.
     """
 
     min_score: float = -math.inf
@@ -36,8 +44,13 @@ class MemoryPolicy:
     competes: bool = False
     max_jump: float | None = None
     max_change: float | None = None
+    max_recent: int | None = None
     anchors: int = 0
     anchor_every: int = 10
+
+    def __post_init__(self) -> None:
+        if self.max_recent is not None and self.max_recent < 0:
+            raise PromptError(f"max_recent is {self.max_recent}, expected 0 or more; leave it out to use all there are")
 
     def trusts(self, seen: SeenMask, last: SeenMask | None) -> bool:
         """Whether a mask may be remembered, after the `last` one that was, if there is one."""
@@ -56,7 +69,7 @@ class MemoryPolicy:
 ORIGINAL = MemoryPolicy()
 """As SAM 2 does: every tracked frame is remembered."""
 
-CELLS = MemoryPolicy(competes=True)
+CELLS = MemoryPolicy(competes=True, max_recent=3)
 """For many alike objects; which rules it has is what an ablation said, see docs/benchmarks.md."""
 
 POLICIES = {"original": ORIGINAL, "cells": CELLS}

@@ -41,6 +41,7 @@ class SessionSettings:
             MemoryRules.of(config),
             max_prompted=self.max_prompted,
             restart_at_prompts=self.restart_at_prompts,
+            max_recent=self.memory_policy.max_recent,
             anchors=self.memory_policy.anchors,
             anchor_every=self.memory_policy.anchor_every,
         )

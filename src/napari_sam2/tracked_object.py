@@ -234,7 +234,7 @@ class TrackedObject:
 
     def _came(self, frame: int) -> int | None:
         """The direction in which tracking came near a frame from other prompts; None if it has not."""
-        reach = self.followed.bank.rules.num_memories
+        reach = self.followed.bank.rules.num_recent + 1
         for step in (1, -1):
             others = any((frame - t) * step > 0 for t in self.followed.prompted)
             if others and any(self._trail.came(frame - step * k, step) for k in range(reach)):

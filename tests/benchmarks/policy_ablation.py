@@ -66,17 +66,20 @@ class Row:
     patches: dict = field(default_factory=dict)
 
 
+COMPETES = MemoryPolicy(competes=True)
 ROWS = {
     "original, no second look": Row(ORIGINAL, {"_wider": lambda self, sighting: None}),
     "original, windows foresee motion": Row(ORIGINAL, {"_move_on": foreseeing}),
     "original": Row(ORIGINAL),
-    "competition": Row(CELLS),
-    "competition, score > 0": Row(replace(CELLS, min_score=0.0)),
-    "competition, predicted IoU > 0.5": Row(replace(CELLS, min_iou=0.5)),
-    "competition, jump < 1 diameter": Row(replace(CELLS, max_jump=1.0)),
-    "competition, area within 2": Row(replace(CELLS, max_change=2.0)),
-    "competition, 2 anchors": Row(replace(CELLS, anchors=2, anchor_every=6)),
-    "competition, jump, area, anchors": Row(replace(CELLS, max_jump=1.0, max_change=2.0, anchors=2, anchor_every=6)),
+    "competition": Row(COMPETES),
+    "competition, 3 recent frames": Row(CELLS),
+    "competition, 1 recent frame": Row(replace(CELLS, max_recent=1)),
+    "competition, score > 0": Row(replace(COMPETES, min_score=0.0)),
+    "competition, predicted IoU > 0.5": Row(replace(COMPETES, min_iou=0.5)),
+    "competition, jump < 1 diameter": Row(replace(COMPETES, max_jump=1.0)),
+    "competition, area within 2": Row(replace(COMPETES, max_change=2.0)),
+    "competition, 2 anchors": Row(replace(COMPETES, anchors=2, anchor_every=6)),
+    "competition, jump, area, anchors": Row(replace(COMPETES, max_jump=1.0, max_change=2.0, anchors=2, anchor_every=6)),
 }
 
 

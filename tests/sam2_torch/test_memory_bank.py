@@ -42,6 +42,21 @@ def test_pointers_go_from_near_to_far_with_their_distances():
     assert selection.max_distance == 15
 
 
+def test_fewer_recent_frames_keep_their_places_and_all_their_pointers():
+    bank = bank_with(prompted=[0], recent=range(1, 21), max_recent=3)
+    selection = bank.select(21, FORWARD)
+    assert frames_of(selection.features) == [0, 18, 19, 20]
+    assert selection.steps.tolist() == [[0, 4, 5, 6]], "counted as the model was trained"
+    assert len(selection.pointers) == 1 + 15
+    assert [t for t, kept in bank.recent.items() if kept.features is not None] == [18, 19, 20]
+
+
+@pytest.mark.parametrize("more", [6, 7, 100])
+def test_no_more_recent_frames_than_the_model_was_trained_with(more):
+    bank = bank_with(prompted=[0], recent=range(1, 10), max_recent=more)
+    assert frames_of(bank.select(10, FORWARD).features) == [0, 4, 5, 6, 7, 8, 9]
+
+
 def test_backward_looks_at_later_frames():
     selection = bank_with(prompted=[10], recent=[9, 8, 7]).select(6, BACKWARD)
     assert frames_of(selection.features) == [10, 9, 8, 7]

@@ -22,6 +22,7 @@ _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
         "competes": (bool,),
         "max_jump": (*_NUMBER, _NONE),
         "max_change": (*_NUMBER, _NONE),
+        "max_recent": (int, _NONE),
         "anchors": (int,),
         "anchor_every": (int,),
     },

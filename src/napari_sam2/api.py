@@ -66,7 +66,9 @@ class TrackResult:
         with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
             for t in range(video.num_frames):
                 writer.write(t, self.session.labels(t))
-        write_tracks(folder / "tracks.csv", (mask for m in self.masklets.values() for mask in m.values()))
+        sure = {i: dict(zip(*self.session.confidence(i), strict=True)) for i in self.masklets}
+        masks = (mask for m in self.masklets.values() for mask in m.values())
+        write_tracks(folder / "tracks.csv", masks, lambda mask: float(sure[mask.object_id][mask.frame]))
 
 
 def open_session(

@@ -99,7 +99,6 @@ class TrackerForm(QWidget):
         self.count = QSpinBox()
         self.count.setRange(1, 1_000_000)
         self.count.setValue(10)
-        self.count.setSuffix(" frames")
         self.count.setToolTip("How many frames to propagate to, after the one on screen")
         self.whose = QComboBox()
         self.whose.addItems([ALL_OBJECTS, SELECTED_OBJECTS])

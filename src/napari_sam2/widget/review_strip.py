@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 APPROVED, ABSENT, NOTHING = 2.0, 3.0, 4.0
 """What is shown of a frame besides a confidence (0 to 1); the least of several that fall on one pixel is shown."""
-_STOPS = (0.0, 0.5, 0.7, 1.0)
+_STOPS = (0.0, 0.5, 0.7, 0.85)
 _COLORS = np.array([(200, 30, 50), (245, 130, 60), (250, 215, 110), (60, 130, 190)], float)
 _OTHERS = {APPROVED: (70, 180, 100), ABSENT: (95, 95, 95), NOTHING: (45, 48, 54)}
 LEGEND = "red to yellow: in doubt; blue: sure; green: approved; grey: not there. Click to go to a frame."

@@ -227,6 +227,13 @@ def go_on(
         _follow(session.resume(), session.remaining(), progress)
 
 
+def update(session: TrackingSession, progress: Progress | None = None) -> None:
+    """Carry corrections on as `TrackingSession.update` does, and report on it; how many frames come is never known."""
+    for done, result in enumerate(session.update(), start=1):
+        if progress is not None:
+            progress(result, done, done)
+
+
 def _follow(results: Iterable[FrameResult], total: int, progress: Progress | None) -> None:
     for done, result in enumerate(results, start=1):
         if progress is not None:

@@ -1,5 +1,6 @@
 """Reviewing the masks of the movie chosen: goes to those in doubt, says why, and approves."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakMethod
@@ -73,6 +74,12 @@ class Review(QObject):
 
     def refresh(self) -> None:
         """Show how sure the masks are now."""
+        began = time.monotonic()
+        self._show_all()
+        # Of many objects on many frames it takes long, and is done the more seldom.
+        self._timer.setInterval(max(_DELAY_MS, int(10_000 * (time.monotonic() - began))))
+
+    def _show_all(self) -> None:
         session, movie = self._session(), self._movie
         if session is None or movie is None:
             self._form.strip.show_table((), np.full((0, 1), NOTHING))

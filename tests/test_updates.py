@@ -4,7 +4,7 @@ import pytest
 
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from test_history import known
-from toy_scene import FAST, STILL, STILL_YX, click, discs, run, stored, truth
+from toy_scene import FAST, STILL, STILL_YX, click, discs, open_scene, run, stored, truth
 from toy_session import again, begin
 
 
@@ -95,6 +95,13 @@ def test_an_object_that_was_never_tracked_goes_both_ways(session):
     session.add_prompts(click(45, 1, FAST))
     assert update(session) == [46, 47, *range(44, -1, -1)]
     assert set(discs(session).values()) == {FAST}
+
+
+def test_an_object_that_was_never_tracked_is_looked_for_to_the_end_where_it_is_not_seen(toy):
+    session = open_scene(toy, hidden=range(2, 40))
+    session.add_prompts(click(0, 1, STILL))
+    assert update(session) == list(range(1, 48))
+    assert session.masklets[1].absent == tuple(range(2, 40))
 
 
 def test_what_came_from_a_prompt_that_is_gone_is_followed_anew(session):

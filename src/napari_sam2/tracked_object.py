@@ -53,14 +53,14 @@ class TrackedObject(ObjectState):
         self._touch_answer(frame)
         if frame in self.marks.approved:
             return self.masklet.get(frame)
-        before, was_answered = self.masklet.get(frame), self.is_answered(frame)
+        before, was_known, was_answered = self.masklet.get(frame), self.is_known(frame), self.is_answered(frame)
         if was_answered:
             seen = self._follower.show_prompted(self.followed, frame, self.prompts[frame])
         else:
             seen = self._answer(frame, step)
         self._left = None
         mask = self.keep(frame, seen)
-        if not was_answered and not _is_same(before, mask):
+        if not was_answered and not (was_known and _is_same(before, mask)):
             self.marks.correct(frame)
         return mask
 

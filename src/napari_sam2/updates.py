@@ -50,9 +50,10 @@ class _Course:
         known = self.known
         return frame in self.movie and not known.is_given(frame) and (self.is_new or known.is_known(frame))
 
-    def compare(self, frame: int, before: FrameMask | None) -> bool:
+    def compare(self, frame: int, before: FrameMask | None, *, was_known: bool) -> bool:
         """Take note of a new mask; returns whether further on nothing would change."""
-        is_same = frame not in self.stale and _agreement(before, self.known.masklet.get(frame)) >= SAME_IOU
+        is_old = was_known and frame not in self.stale
+        is_same = is_old and _agreement(before, self.known.masklet.get(frame)) >= SAME_IOU
         self.same = self.same + 1 if is_same else 0
         return self.same >= ENOUGH_SAME
 
@@ -111,10 +112,11 @@ def _go(objects: SessionObjects, waiting: list[_Course], step: int, visit: Visit
 
 def _visit(under_way: dict[int, _Course], frame: int, step: int, visit: Visit) -> FrameResult:
     """Visit a frame; courses that are at their end are taken out."""
-    before = {i: course.known.masklet.get(frame) for i, course in under_way.items()}
+    before = {i: (course.known.masklet.get(frame), course.known.is_known(frame)) for i, course in under_way.items()}
     result = visit(frame, [course.known for _, course in sorted(under_way.items())], step)
     for i, course in list(under_way.items()):
-        if course.compare(frame, before[i]):
+        mask, was_known = before[i]
+        if course.compare(frame, mask, was_known=was_known):
             course.known.marks.fronts.discard((frame, step))
             del under_way[i]
     return result

@@ -35,6 +35,8 @@ class Review(QObject):
         self._form = form
         self._note = note
         self._movie: OpenMovie | None = None
+        # Where it was said that there is no doubt beyond; that stays until something else is on screen.
+        self._told_at: tuple[int | None, int | None] | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_DELAY_MS)
@@ -136,6 +138,7 @@ class Review(QObject):
 
     def _do(self, work: Callable[[SessionLike], object]) -> None:
         if self._movie is not None:
+            self._told_at = None
             self._movie.controller.work("Approving", lambda session: _worked(session, work))
 
     def _step(self, step: int) -> None:
@@ -144,6 +147,7 @@ class Review(QObject):
             return
         doubt = session.next_doubtful(frame, step)
         if doubt is None:
+            self._told_at = frame, None if self._movie is None else self._movie.tool.object_id
             self._form.reason.setText(f"No mask is in doubt {'after' if step > 0 else 'before'} this frame.")
         else:
             self.go_to(doubt.frame, doubt.object_id)
@@ -159,6 +163,9 @@ class Review(QObject):
         session, frame, movie = self._session(), self._frame(), self._movie
         object_id = None if movie is None else movie.tool.object_id
         self._form.strip.show_place(frame, object_id)
+        if self._told_at == (frame, object_id):
+            return
+        self._told_at = None
         if session is not None and frame is not None and object_id is not None and object_id in session.masklets:
             self._form.reason.setText(_words(session, frame, object_id))
 

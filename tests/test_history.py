@@ -18,7 +18,18 @@ from toy_session import again, begin, shown
 
 def known(session):
     """All that a session knows, to be compared."""
-    names = ("prompts", "answer", "prompted", "mask", "is_absent", "origin", "is_doubtful", "diameter")
+    names = (
+        "prompts",
+        "answer",
+        "prompted",
+        "mask",
+        "is_absent",
+        "origin",
+        "is_doubtful",
+        "is_approved",
+        "outdated",
+        "diameter",
+    )
     found = {}
     for i, one in session.objects.items():
         for t in one.frames:

@@ -130,14 +130,39 @@ class Annotator(RuleBasedStateMachine):
     def remove(self, number):
         self.do(lambda: self.session.remove_object(self.one_of(number)))
 
+    @precondition(lambda self: any(self.session.masklets.values()))
+    @rule(number=some, of=some, count=st.integers(1, 3), back=st.booleans())
+    def approve(self, number, of, count, back):
+        ids = sorted(i for i, masklet in self.session.masklets.items() if masklet)
+        object_id = ids[number % len(ids)]
+        shown = self.session.masklets[object_id].frames
+        chosen = shown[of % len(shown) :][:count]
+        self.do(lambda: (self.session.disapprove if back else self.session.approve)(object_id, chosen))
+
+    @precondition(lambda self: self.session.changed_ids)
+    @rule(count=st.integers(1, 2 * NUM_FRAMES))
+    def update(self, count):
+        fixed = {(i, t): one.masklet[t] for i, one in self.session.objects.items() for t in one.marks.approved}
+
+        def work():
+            for done, _ in enumerate(self.session.update(), start=1):
+                if done == count:
+                    return
+            assert not self.session.changed_ids, "all that could change has changed"
+
+        self.do(work)
+        assert all(self.session.masklets[i][t] == mask for (i, t), mask in fixed.items())
+
     @invariant()
     def nothing_is_remembered_that_came_from_prompts_that_are_gone(self):
         for one in self.session.objects.values():
+            own = one.prompts.keys() | one.marks.approved
             assert one.prompts or one.masklet
-            assert set(one.followed.bank.prompted) <= one.prompts.keys()
+            assert set(one.followed.bank.prompted) <= own
+            assert all(t in one.masklet for t in one.marks.approved)
             for record in map(one.record, one.frames):
-                assert record.origin is None or record.origin[1] <= one.prompts.keys()
-                assert record.answer is None or record.answer.sources <= one.prompts.keys()
+                assert record.origin is None or record.origin[1] <= own
+                assert record.answer is None or record.answer.sources <= own
 
     @precondition(lambda self: self.session.can_undo)
     @rule(count=st.integers(1, 5))

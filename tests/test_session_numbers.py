@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-import napari_sam2.tracking_session as tracking_session
+from napari_sam2 import visits
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
@@ -41,7 +41,7 @@ def open_session(model, frames):
 def overlapping(monkeypatch):
     """Let objects keep what others claim too, so that the network alone is compared."""
     keep_all = lambda seen, shape_yx: {object_id: mask.logits > 0 for object_id, mask in seen.items()}  # noqa: E731
-    monkeypatch.setattr(tracking_session, "resolve_overlaps", keep_all)
+    monkeypatch.setattr(visits, "resolve_overlaps", keep_all)
 
 
 def full(mask):

@@ -66,7 +66,9 @@ class TrackResult:
         with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
             for t in range(video.num_frames):
                 writer.write(t, self.session.labels(t))
-        write_tracks(folder / "tracks.csv", (mask for m in self.masklets.values() for mask in m.values()))
+        sure = {i: dict(zip(*self.session.confidence(i), strict=True)) for i in self.masklets}
+        masks = (mask for m in self.masklets.values() for mask in m.values())
+        write_tracks(folder / "tracks.csv", masks, lambda mask: float(sure[mask.object_id][mask.frame]))
 
 
 def open_session(
@@ -223,6 +225,13 @@ def go_on(
         run(session, direction, progress, first=first, last=last)
     elif not run_before.is_done:
         _follow(session.resume(), session.remaining(), progress)
+
+
+def update(session: TrackingSession, progress: Progress | None = None) -> None:
+    """Carry corrections on as `TrackingSession.update` does, and report on it; how many frames come is never known."""
+    for done, result in enumerate(session.update(), start=1):
+        if progress is not None:
+            progress(result, done, done)
 
 
 def _follow(results: Iterable[FrameResult], total: int, progress: Progress | None) -> None:

@@ -67,6 +67,10 @@ def track(
     fill_holes: Annotated[int, typer.Option(help=help_of(Cleaning, "fill_holes"))] = 0,
     remove_pieces: Annotated[int, typer.Option(help=help_of(Cleaning, "remove_pieces"))] = 0,
     separate: Annotated[bool, typer.Option("--separate/--overlapping", help=help_of(Cleaning, "separate"))] = True,
+    changes: Annotated[
+        bool,
+        typer.Option("--changes", help="With --session: carry changed clicks only to the frames that they can change."),
+    ] = False,
     session: Annotated[
         Path | None,
         typer.Option(help="Folder to store everything in at once; a run that was interrupted goes on there."),
@@ -91,11 +95,15 @@ def track(
         )
         # With other clicks, what was done with those before does not count as done.
         follow = api.run if cli_sessions.give_clicks(tracking, prompts) else api.go_on
-        tracking.plan(direction.value, first=first, last=last)
+        if not changes:
+            tracking.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
         try:
             with progress_bar() as show:
-                follow(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
+                if changes:
+                    api.update(tracking, lambda _, done, total: show(done, total))
+                else:
+                    follow(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
         finally:
             # Whatever stopped it, hours of work are not thrown away.
             api.TrackResult(tracking).save(out)

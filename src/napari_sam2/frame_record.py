@@ -48,6 +48,10 @@ class FrameRecord:
         How the object was tracked to the frame, if it was.
     is_doubtful
         Whether the memory policy did not trust what was tracked.
+    is_approved
+        Whether a person has approved the mask.
+    outdated
+        The directions (1, -1) in which the masks beyond this frame are older than what is known here.
     """
 
     prompts: ObjectPrompts | None = None
@@ -58,3 +62,5 @@ class FrameRecord:
     is_absent: bool = False
     origin: Origin | None = None
     is_doubtful: bool = False
+    is_approved: bool = False
+    outdated: frozenset[int] = frozenset()

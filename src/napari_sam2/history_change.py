@@ -28,7 +28,9 @@ class KeptRecord:
     def __init__(self, record: FrameRecord) -> None:
         mask = record.mask
         self._bits = None if mask is None else np.packbits(mask.crop).tobytes()
-        self._mask = None if mask is None else (mask.frame, mask.object_id, mask.box, mask.score, mask.predicted_iou)
+        self._mask = (
+            None if mask is None else (mask.frame, mask.object_id, mask.box, mask.score, mask.predicted_iou, mask.signs)
+        )
         # Spelt out, as `dataclasses.replace` takes several times as long.
         self.record = (
             record
@@ -40,23 +42,26 @@ class KeptRecord:
                 diameter=record.diameter,
                 origin=record.origin,
                 is_doubtful=record.is_doubtful,
+                is_approved=record.is_approved,
+                outdated=record.outdated,
             )
         )
 
     @classmethod
     def of(cls, record: FrameRecord) -> "KeptRecord":
         """Pack it; those of which nothing is known share one."""
-        is_known = record.mask or record.prompts or record.is_absent or record.origin or record.is_doubtful
+        is_shown = record.mask is not None or record.is_absent or record.is_approved
+        is_known = is_shown or record.prompts or record.origin or record.is_doubtful or record.outdated
         return cls(record) if is_known else NOTHING
 
     def unpacked(self) -> FrameRecord:
         """The record as it was."""
         if self._mask is None or self._bits is None:
             return self.record
-        frame, object_id, box, score, predicted_iou = self._mask
+        frame, object_id, box, score, predicted_iou, signs = self._mask
         height, width = box[2] - box[0], box[3] - box[1]
         crop = np.unpackbits(np.frombuffer(self._bits, np.uint8), count=height * width).view(np.bool_)
-        mask = FrameMask(frame, object_id, box, crop.reshape(height, width), score, predicted_iou)
+        mask = FrameMask(frame, object_id, box, crop.reshape(height, width), score, predicted_iou, signs)
         return replace(self.record, mask=mask)
 
     @property
@@ -209,6 +214,7 @@ class Change:
         if kind == "prompts":
             return _describe_prompts(list(self._changed_prompts(now)))
         words = {"segment": "answer for", "accept": "mask of", "remove": "removal of", "undo": "change of"}
+        words |= {"approve": "approval of", "disapprove": "disapproval of"}
         return f"{words.get(kind, f'{kind} of')} {_name(ids)}"
 
     def _changed_prompts(
@@ -242,5 +248,5 @@ def _name(ids: list[int]) -> str:
 
 
 def _same(one: FrameRecord, other: FrameRecord) -> bool:
-    names = ("prompts", "answer", "diameter", "mask", "is_absent", "origin", "is_doubtful")
+    names = ("prompts", "answer", "diameter", "mask", "is_absent", "origin", "is_doubtful", "is_approved", "outdated")
     return one.prompted is other.prompted and all(getattr(one, n) == getattr(other, n) for n in names)

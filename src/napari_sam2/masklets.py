@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.confidence import SIGN_NAMES, SIGNS, UNKNOWN, Signs, confidences, read_signs, row_of, sign_columns
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.shelf import Pile, Shelf
 
@@ -28,6 +29,8 @@ class FrameMask:
         Object score of the model, a logit: above 0 the object is there.
     predicted_iou
         The model's own estimate of how good the mask is, about 0 to 1.
+    signs
+        What was noticed when it was made.
     """
 
     frame: int
@@ -36,6 +39,7 @@ class FrameMask:
     crop: NDArray[np.bool_]
     score: float
     predicted_iou: float
+    signs: Signs = UNKNOWN
 
     def __post_init__(self) -> None:
         y0, x0, y1, x1 = self.box
@@ -76,6 +80,11 @@ class FrameMask:
         ys, xs = np.nonzero(self.crop)
         return self.box[0] + float(ys.mean()), self.box[1] + float(xs.mean())
 
+    @property
+    def confidence(self) -> float:
+        """How sure one may be of it, 0 to 1, by its scores and signs; see `napari_sam2.confidence`."""
+        return float(confidences(np.array([row_of(self)], SIGNS))[0])
+
     def paint(self, labels: NDArray[Any], value: int | None = None) -> None:
         """Write `value` (by default the object ID) into (Y, X) labels in place; what lies outside them is left out.
 
@@ -100,8 +109,8 @@ class FrameMask:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, FrameMask):
             return NotImplemented
-        mine = (self.frame, self.object_id, self.box, self.score, self.predicted_iou)
-        theirs = (other.frame, other.object_id, other.box, other.score, other.predicted_iou)
+        mine = (self.frame, self.object_id, self.box, self.score, self.predicted_iou, self.signs)
+        theirs = (other.frame, other.object_id, other.box, other.score, other.predicted_iou, other.signs)
         return mine == theirs and np.array_equal(self.crop, other.crop)
 
     def __hash__(self) -> int:
@@ -118,11 +127,12 @@ _ROW = np.dtype(
         ("start", "i4"),
         ("score", "f8"),
         ("predicted_iou", "f8"),
+        *((name, SIGNS[name]) for name in SIGN_NAMES[3:]),
     ]
 )
 
 # What follows the state in a row without a mask.
-_BLANK = (0,) * 8
+_BLANK = (0,) * 13
 
 
 class _Rows:
@@ -171,7 +181,7 @@ class Masklet(Mapping[int, FrameMask]):
     """One object's masks through time: a mapping from frame to FrameMask, iterated in the order of the frames.
 
     Crops are kept packed and are unpacked anew each time one is asked for. A frame has a mask, or the object was looked
-    for and is absent, or nothing is known of it. It takes the bits of the crops, and 41
+    for and is absent, or nothing is known of it. It takes the bits of the crops, and 58
     bytes for each frame from the first one to the last. One thread may read while another one writes.
 
     Parameters
@@ -202,7 +212,9 @@ class Masklet(Mapping[int, FrameMask]):
         with self._lock:
             at = self._rows.reach(mask.frame)
             segment, start = self._bits.append(bits)
-            self._write(at, (_MASK, *mask.box, segment, start, mask.score, mask.predicted_iou))
+            self._write(
+                at, (_MASK, *mask.box, segment, start, mask.score, mask.predicted_iou, *sign_columns(mask.signs))
+            )
             self._bits.seal()
             self._save_from(segment)
 
@@ -236,6 +248,16 @@ class Masklet(Mapping[int, FrameMask]):
             at = self._rows.find(frame)
             return at is not None and bool(self._rows.array["state"][at] == _ABSENT)
 
+    def signs(self) -> NDArray[Any]:
+        """What is known of all masks, (N,) of `confidence.SIGNS`, sorted by frame."""
+        with self._lock:
+            at = np.flatnonzero(self._rows.array["state"] == _MASK)
+            table = np.zeros(len(at), SIGNS)
+            table["frame"] = at + self._rows.low
+            for name in SIGN_NAMES[1:]:
+                table[name] = self._rows.array[name][at]
+        return table
+
     def load(self) -> None:
         """Take into memory what is not there yet; here all of it is."""
 
@@ -252,13 +274,13 @@ class Masklet(Mapping[int, FrameMask]):
         with self._lock:
             at = self._rows.find(frame)
             row = (_UNKNOWN, *_BLANK) if at is None else self._rows.array[at].item()
-            state, y0, x0, y1, x1, segment, start, score, predicted_iou = row
+            state, y0, x0, y1, x1, segment, start, score, predicted_iou, *signs = row
             if state != _MASK:
                 raise KeyError(frame)
             height, width = y1 - y0, x1 - x0
             bits = self._bits.read(segment, start, _packed_size(height, width))
         crop = np.unpackbits(bits, count=height * width).view(np.bool_).reshape(height, width)
-        return FrameMask(int(frame), self.object_id, (y0, x0, y1, x1), crop, score, predicted_iou)
+        return FrameMask(int(frame), self.object_id, (y0, x0, y1, x1), crop, score, predicted_iou, read_signs(*signs))
 
     def __contains__(self, frame: object) -> bool:
         with self._lock:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_sam2.confidence import Signs
 from napari_sam2.errors import PromptError
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
@@ -22,7 +23,7 @@ Records = dict[int, FrameRecord]
 def merge(objects: SessionObjects, into: int, other: int) -> None:
     """See `TrackingSession.merge`."""
     kept, gone = _two(objects, into, other)
-    prompted = frozenset(kept.prompts)
+    prompted = frozenset(kept.prompts) or frozenset(kept.marks.approved)
     with objects.logs.step("merge"):
         for frame in gone.frames:
             mine, theirs = kept.record(frame), gone.record(frame)
@@ -32,7 +33,9 @@ def merge(objects: SessionObjects, into: int, other: int) -> None:
             if origin is None and frame not in prompted and prompted and theirs.mask is not None:
                 origin = (1 if theirs.origin is None else theirs.origin[0]), prompted
             mask = _united(mine.mask, theirs.mask, into)
-            kept.restore(frame, replace(mine, mask=mask, is_absent=mask is None, origin=origin))
+            is_approved = mask is not None and (mine.is_approved or theirs.is_approved)
+            united = replace(mine, mask=mask, is_absent=mask is None, origin=origin, is_approved=is_approved)
+            kept.restore(frame, united)
         last, others = objects.ends.get(into), objects.ends.get(other)
         if last is not None and gone.masklet and gone.masklet.frames[-1] >= last:
             objects.ends.pop(into)
@@ -161,7 +164,7 @@ def _settled(records: Records, shape_yx: tuple[int, int], *, by_first_mask: bool
         records[anchor] = _as_prompt(records[anchor], where, shape_yx)
     # Negative points before the first prompt that says where the object is have nothing to correct.
     begin = min(where, default=max(records, default=0) + 1)
-    own = {t for t, record in records.items() if record.prompts is not None and t >= begin}
+    own = {t for t, r in records.items() if r.is_approved or (r.prompts is not None and t >= begin)}
     return {t: _without_strangers(t, record, own, anchor) for t, record in records.items()}
 
 
@@ -215,4 +218,5 @@ def _united(mine: FrameMask | None, theirs: FrameMask | None, object_id: int) ->
         top, left, bottom, right = (side - origin for side, origin in zip(mask.box, (y0, x0, y0, x0), strict=True))
         full[top:bottom, left:right] |= mask.crop
     score, iou = max(mine.score, theirs.score), min(mine.predicted_iou, theirs.predicted_iou)
-    return FrameMask(mine.frame, object_id, (y0, x0, y1, x1), full > 0, score, iou)
+    signs = Signs(at_border=mine.signs.at_border or theirs.signs.at_border)
+    return FrameMask(mine.frame, object_id, (y0, x0, y1, x1), full > 0, score, iou, signs)

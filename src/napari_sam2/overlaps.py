@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.masklets import FrameMask
 
+TRACKED, CLICKED, PAINTED = 0, 1, 2
+"""Claims on pixels: a prompted mask does not yield to a tracked one, a painted or approved one to none but such."""
+
 _BARELY = np.float32(0.1)
 """Logit of what cleaning changed: whoever is surer of the pixel has it. The original fills holes with it."""
 
@@ -28,7 +31,8 @@ class SeenMask:
     predicted_iou
         0 to 1.
     claim
-        Who yields to whom: pixels go to the higher claim, among equal ones to the higher logit.
+        Who yields to whom (`TRACKED`, `CLICKED`, `PAINTED`): pixels go to the higher claim, among equal ones to the
+        higher logit.
     """
 
     logits: NDArray[np.float32]
@@ -36,6 +40,12 @@ class SeenMask:
     score: float
     predicted_iou: float
     claim: int = 0
+
+    @classmethod
+    def of(cls, mask: FrameMask) -> "SeenMask":
+        """A mask that stands as it is: it claims its pixels as a painted one does."""
+        logits = np.where(mask.crop, np.float32(1), np.float32(-1))
+        return cls(logits, (mask.box[0], mask.box[1]), mask.score, mask.predicted_iou, PAINTED)
 
     def to_frame_mask(self, frame: int, object_id: int, won: NDArray[np.bool_] | None = None) -> FrameMask | None:
         """The mask; or what it `won` (of the shape of the logits) against others; None if it is empty."""
@@ -98,3 +108,36 @@ def resolve_overlaps(seen: Mapping[int, SeenMask], shape_yx: tuple[int, int]) ->
             np.copyto(owner[place], object_id, where=logits > highest[place])
             np.maximum(highest[place], logits, out=highest[place])
     return {object_id: owner[mask.place] == object_id for object_id, mask in seen.items()}
+
+
+def lost_shares(
+    seen: Mapping[int, SeenMask], won: Mapping[int, NDArray[np.bool_]]
+) -> dict[int, tuple[float, int | None]]:
+    """What share (0 to 1) of its mask each object lost to others, and which of them got most of that.
+
+    Parameters
+    ----------
+    won
+        What `resolve_overlaps` made of `seen`. Objects that lost nothing are left out.
+    """
+    shares: dict[int, tuple[float, int | None]] = {}
+    for object_id, has in won.items():
+        mask = seen[object_id]
+        lost = (mask.logits > 0) & ~has
+        if lost.any():
+            got = {i: _count_within(lost, mask, seen[i], won[i]) for i in won if i != object_id}
+            rival = max(got, key=lambda i: (got[i], -i), default=None)
+            shares[object_id] = np.count_nonzero(lost) / mask.area, rival
+    return shares
+
+
+def _count_within(lost: NDArray[np.bool_], mask: SeenMask, other: SeenMask, has: NDArray[np.bool_]) -> int:
+    """How many of the pixels that a mask lost another one has."""
+    mine, theirs = [], []
+    for own, at in zip(mask.place, other.place, strict=True):
+        start, stop = max(own.start, at.start), min(own.stop, at.stop)
+        if start >= stop:
+            return 0
+        mine.append(slice(start - own.start, stop - own.start))
+        theirs.append(slice(start - at.start, stop - at.start))
+    return int(np.count_nonzero(lost[tuple(mine)] & has[tuple(theirs)]))

@@ -20,7 +20,7 @@ from napari_sam2.followed_object import FollowedObject, PromptedFrame, center_of
 from napari_sam2.frame_encoder import FrameEncoder
 from napari_sam2.masklets import FrameMask
 from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
-from napari_sam2.overlaps import SeenMask
+from napari_sam2.overlaps import CLICKED, PAINTED, TRACKED, SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.sightings import Sighting
 from napari_sam2.video import Video
@@ -32,9 +32,6 @@ from sam2_torch.video_predictor import memorize, segment, track
 from sam2_torch.windows import Window, cut_mask, paste
 
 OBJECTS_PER_BATCH = 32
-TRACKED, CLICKED, PAINTED = 0, 1, 2
-"""Claims on pixels: a prompted mask does not yield to a tracked one, a painted one to none but a painted one."""
-
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
 
@@ -174,6 +171,18 @@ class Follower:
                 features = self._encoder.encode(frame, [prompted.window])
                 memory = memorize(self.model, features, prompted.prediction.to(self.model.device), prompted=True)
                 followed.bank.add(frame, memory.to(torch.bfloat16), prompted=True)
+
+    @torch.inference_mode()
+    def remember_approved(self, followed: FollowedObject, masks: Iterable[FrameMask]) -> None:
+        """Memorize masks that a person approved as prompted frames are."""
+        for mask in masks:
+            if followed.diameter is None:
+                # What its prompts told has gone with them.
+                followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
+            window = self.windows.on(followed, mask.centroid)
+            features = self._encoder.encode(mask.frame, [window])
+            memory = memorize(self.model, features, self._given(mask, window), prompted=True)
+            followed.bank.add(mask.frame, memory.to(torch.bfloat16), prompted=True)
 
     @torch.inference_mode()
     def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask], *, frame: int, direction: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.masklets import Masklet
+from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts, Prompt, group_prompts
 from napari_sam2.propagation import Follower
 from napari_sam2.session_log import SessionLogs
@@ -41,8 +42,8 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     @property
     def prompted_ids(self) -> tuple[int, ...]:
-        """IDs of the objects that have prompts, sorted."""
-        return tuple(sorted(i for i, known in self.items() if known.prompts))
+        """IDs of the objects that have prompts or approved masks, sorted."""
+        return tuple(sorted(i for i, known in self.items() if known.prompts or known.marks.approved))
 
     @property
     def shape_yx(self) -> tuple[int, int]:
@@ -132,12 +133,12 @@ class SessionObjects(Mapping[int, TrackedObject]):
         return known
 
     def chosen(self, object_ids: Sequence[int] | None) -> tuple[int, ...]:
-        """IDs of objects to be followed, sorted; None: of all that have prompts.
+        """IDs of objects to be followed, sorted; None: of all that have prompts or approved masks.
 
         Raises
         ------
         PromptError
-            If one has no prompts, or there is none.
+            If one has neither, or there is none.
         """
         chosen = self.prompted_ids if object_ids is None else tuple(sorted(set(object_ids)))
         strangers = [i for i in chosen if i not in self.prompted_ids]
@@ -149,9 +150,9 @@ class SessionObjects(Mapping[int, TrackedObject]):
         return chosen
 
     def starts(self, object_ids: Collection[int]) -> dict[int, list[int]]:
-        """By object ID, the frames from which it can be followed, of those that have prompts."""
+        """By object ID, the frames from which it can be followed, of those that have any."""
         known = {i: self._known[i] for i in object_ids if i in self._known}
-        return {i: one.starts for i, one in known.items() if one.prompts}
+        return {i: one.starts for i, one in known.items() if one.prompts or one.marks.approved}
 
     def last_frame(self, object_ids: Collection[int], last: int | None) -> int | None:
         """Up to where there is something to follow, of the frames up to `last`: to where the last of them ends."""
@@ -161,9 +162,18 @@ class SessionObjects(Mapping[int, TrackedObject]):
             return last
         return max(known) if last is None else min(last, max(known))
 
+    def num_frames_of(self, object_id: int) -> int:
+        """How many frames of the movie there are up to where an object ends."""
+        return min(self._follower.video.num_frames, self.ends.get(object_id, self._follower.video.num_frames))
+
     def are_there(self, object_ids: Iterable[int], frame: int) -> list[TrackedObject]:
         """The objects of these IDs that have not ended before a frame."""
         return [self._known[i] for i in object_ids if frame < self.ends.get(i, frame + 1)]
+
+    def standing(self, frame: int, but: Collection[int]) -> dict[int, SeenMask]:
+        """By object ID, masks on a frame that yield to no other object's, of all objects but some."""
+        fixed = ((i, known.masklet.get(frame)) for i, known in self.items() if i not in but and known.is_fixed(frame))
+        return {i: SeenMask.of(mask) for i, mask in fixed if mask is not None}
 
     def prepare(self, object_ids: Iterable[int]) -> None:
         """Answer and memorize all prompts of some objects, frame by frame, so that each frame is encoded once.
@@ -171,9 +181,10 @@ class SessionObjects(Mapping[int, TrackedObject]):
         Prompts that only correct wait for the mask that they correct, until the propagation comes to them.
         """
         objects = [self._known[object_id] for object_id in sorted(object_ids)]
-        for frame, known in sorted(((t, o) for o in objects for t in o.starts), key=lambda pair: pair[0]):
+        prompted = ((t, known) for known in objects for t in known.starts if t in known.prompts)
+        for frame, known in sorted(prompted, key=lambda pair: pair[0]):
             with explained(frame):
-                if not known.is_answered(frame):
+                if frame in known.unanswered:
                     known.segment(frame)
                 known.remember()
 

@@ -89,6 +89,22 @@ def plan_sweeps(
     return sweeps
 
 
+def limits(sweeps: Sequence[Sweep], count: int) -> tuple[int | None, int | None]:
+    """The lowest and the highest frame to visit if each sweep is to visit at most `count` frames.
+
+    Raises
+    ------
+    PromptError
+        If that is less than one.
+    """
+    if count < 1:
+        raise PromptError(f"{count} frames are none: ask for 1 or more")
+    ends = [(sweep, sweep.frames[:count]) for sweep in sweeps]
+    lows = [frames[-1] if sweep.step < 0 else frames[0] for sweep, frames in ends]
+    highs = [frames[-1] if sweep.step > 0 else frames[0] for sweep, frames in ends]
+    return min(lows), max(highs)
+
+
 def _sweep(start: Start, prompted: Mapping[int, Sequence[int]], low: int, high: int) -> Sweep:
     joins = _joins(start, prompted, low, high)
     if not joins:

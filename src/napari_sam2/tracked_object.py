@@ -1,77 +1,44 @@
-"""One object of a session: its prompts in time, what they gave, where it was tracked, and its masks."""
+"""One object of a session: what prompts, propagations and people do to it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.confidence import signs_of
 from napari_sam2.errors import PromptError
 from napari_sam2.frame_record import Answer, FrameRecord
-from napari_sam2.masklets import FrameMask, Masklet
+from napari_sam2.masklets import FrameMask
+from napari_sam2.object_state import ObjectState
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import ObjectPrompts
-from napari_sam2.propagation import Follower
-from napari_sam2.session_log import SessionLogs
-from napari_sam2.trail import Trail
+
+APPROVED_MEMORIES = 4
+"""So many approved frames, the nearest ones, are looked at as prompted ones are."""
 
 
-class TrackedObject:
-    """What a session knows of one object.
+class TrackedObject(ObjectState):
+    """An object that prompts are given of, and that is followed from frame to frame.
 
-    Invariant: whatever is remembered came from prompts that the object has now. Masks that came from others are shown
-    until they are replaced, but nothing is made of them.
-
-    Parameters
-    ----------
-    logs
-        Are told what is about to change.
-    masklet, trail
-        The masks, and where it was tracked, to begin with.
-
-    Attributes
-    ----------
-    prompts
-        By frame.
-    masklet
-        The masks found so far.
-    followed
-        The state that the network is given.
+    Invariant: whatever is remembered came from prompts that the object has now, or from masks approved. Masks that came
+    from others are shown until they are replaced, but nothing is made of them.
     """
-
-    def __init__(self, follower: Follower, logs: SessionLogs, masklet: Masklet, trail: Trail) -> None:
-        self.object_id = object_id = masklet.object_id
-        self.prompts: dict[int, ObjectPrompts] = {}
-        self.masklet = masklet
-        self.followed = follower.new_object(object_id)
-        self._follower = follower
-        self._logs = logs
-        self._trail = trail
-        self._answers: dict[int, Answer] = {}
-        # The frame and direction after which memories and window are just as tracking left them.
-        self._left: tuple[int, int] | None = None
-
-    @property
-    def starts(self) -> list[int]:
-        """Frames from which the object can be followed: those whose prompts say where it is, or have a mask."""
-        return [frame for frame, prompts in self.prompts.items() if prompts.says_where or frame in self._answers]
 
     def set_prompts(self, prompts: Mapping[int, ObjectPrompts]) -> None:
         """Replace all prompts; what came from those that are gone is forgotten, but for masks that were tracked."""
         changed = [t for t in self.prompts.keys() | prompts.keys() if self.prompts.get(t) != prompts.get(t)]
         self._logs.touching(self, changed)
         old, self.prompts = self.prompts, dict(prompts)
-        lonely = [frame for frame in old.keys() - self.prompts.keys() if not self._is_tracked_around(frame)]
+        self._take_back(t for t in changed if t in self.prompts and t in self.marks.approved)
+        gone = old.keys() - self.prompts.keys() - self.marks.approved
+        lonely = [frame for frame in gone if not self._is_tracked_around(frame)]
         for frame in lonely:
             self.masklet.remove(frame)
         for frame, before in old.items():
             now = self.prompts.get(frame)
             if now is None or not (now == before or now.extends(before)):
                 self._withdraw(frame)
-
-    def is_answered(self, frame: int) -> bool:
-        """Whether the prompts on a frame have been made a mask of."""
-        answer = self._answers.get(frame)
-        return answer is not None and answer.prompts == self.prompts[frame]
 
     def segment(self, frame: int, step: int | None = None) -> FrameMask | None:
         """Make a mask of the prompts on a frame, if that is not done, and keep it; None if it is empty.
@@ -84,12 +51,18 @@ class TrackedObject:
             The direction (1 or -1) of the propagation that comes to the frame at this moment.
         """
         self._touch_answer(frame)
-        if self.is_answered(frame):
+        if frame in self.marks.approved:
+            return self.masklet.get(frame)
+        before, was_known, was_answered = self.masklet.get(frame), self.is_known(frame), self.is_answered(frame)
+        if was_answered:
             seen = self._follower.show_prompted(self.followed, frame, self.prompts[frame])
         else:
             seen = self._answer(frame, step)
         self._left = None
-        return self.keep(frame, seen)
+        mask = self.keep(frame, seen)
+        if not was_answered and not (was_known and _is_same(before, mask)):
+            self.marks.correct(frame)
+        return mask
 
     def accept(self, mask: FrameMask) -> None:
         """Take a mask found elsewhere for the answer to the prompts on its frame, as if they had given it."""
@@ -100,7 +73,21 @@ class TrackedObject:
         self._follower.accept(self.followed, mask)
         self._answers[mask.frame] = Answer(self.prompts[mask.frame], was_tracked=was_tracked)
         self._left = None
+        self._take_back([mask.frame] if mask.frame in self.marks.approved else [])
+        if not _is_same(self.masklet.get(mask.frame), mask):
+            self.marks.correct(mask.frame)
         self.masklet.add(mask)
+
+    def approve(self, frames: Collection[int]) -> None:
+        """Let the masks of some frames stand as they are, and be remembered as those of prompts are."""
+        self._logs.touching(self, frames)
+        self.marks.approved.update(frames)
+        self._left = None
+
+    def disapprove(self, frames: Collection[int]) -> None:
+        """Let approved masks be as any others; what was tracked from them is shown, and not remembered."""
+        self._logs.touching(self, frames)
+        self._take_back(frames)
 
     def remember(self) -> None:
         """Make memories of the prompted frames, those that are none yet."""
@@ -111,7 +98,9 @@ class TrackedObject:
         self._logs.touching(self, (frame,))
         if self._left != (frame - step, step):
             self._join(frame, step)
-        if frame in self.prompts and frame not in self._answers:
+        else:
+            self._remember_approved(frame)
+        if frame in self.prompts and frame not in self._answers and frame not in self.marks.approved:
             self.segment(frame, step)
             self.remember()
         # Should the frame fail half way, memories and window are made anew next time.
@@ -119,18 +108,44 @@ class TrackedObject:
 
     def leave(self, frame: int, step: int) -> None:
         """Note that the object was followed on a frame."""
-        if frame not in self.followed.prompted:
+        if not self.is_given(frame):
             self._trail.mark(frame, step, self.followed.bank.prompted)
         self._left = frame, step
+        self._pass_on(frame - step, frame, step)
+        # All frames since the run began know of the prompts ahead, so that only those before it may be older.
+        self._pass_on(frame + step, self._began, -step)
 
-    def show_prompted(self, frame: int) -> SeenMask:
-        """The mask that the prompts on a frame gave."""
+    def show_given(self, frame: int) -> SeenMask:
+        """The mask of a frame that is approved, or that prompts gave."""
+        if frame in self.marks.approved:
+            mask = self.masklet[frame]
+            self._follower.look_at(self.followed, mask.centroid)
+            return SeenMask.of(mask)
         return self._follower.show_prompted(self.followed, frame, self.prompts[frame])
 
-    def keep(self, frame: int, seen: SeenMask, won: NDArray[np.bool_] | None = None) -> FrameMask | None:
-        """Keep the mask seen on a frame, or the part of it `won` against others, or that the object is absent."""
+    def keep(
+        self,
+        frame: int,
+        seen: SeenMask,
+        won: NDArray[np.bool_] | None = None,
+        *,
+        step: int | None = None,
+        lost: tuple[float, int | None] = (0, None),
+    ) -> FrameMask | None:
+        """Keep the mask seen on a frame, or the part of it `won` against others, or that the object is absent.
+
+        Parameters
+        ----------
+        step
+            The direction (1 or -1) in which the object was tracked to the frame, if it was.
+        lost
+            The share of the mask that others have, 0 to 1, and the ID of the one that has most of that.
+        """
         mask = seen.to_frame_mask(frame, self.object_id, won)
         if mask is not None:
+            before = None if step is None else self.masklet.get(frame - step)
+            signs = signs_of(mask, before, self._follower.video.shape_yx, lost=lost[0], lost_to=lost[1])
+            mask = replace(mask, signs=signs)
             self.masklet.add(mask)
         elif seen.score <= 0:
             self.masklet.mark_absent(frame)
@@ -138,34 +153,11 @@ class TrackedObject:
             self.masklet.remove(frame)
         return mask
 
-    @property
-    def frames(self) -> list[int]:
-        """The frames of which anything is known, sorted."""
-        return sorted({*self.prompts, *self._answers, *self.masklet, *self.masklet.absent, *self._trail.frames})
-
-    def load(self) -> None:
-        """Take into memory whatever is only stored, because it is about to leave the store."""
-        self._trail.load()
-        self.masklet.load()
-
-    def record(self, frame: int) -> FrameRecord:
-        """All that is known of the object on a frame, to be stored or to be put back."""
-        followed, mask = self.followed, self.masklet.get(frame)
-        return FrameRecord(
-            prompts=self.prompts.get(frame),
-            answer=self._answers.get(frame),
-            prompted=followed.prompted.get(frame),
-            diameter=followed.diameter if followed.diameter_from == frame else None,
-            mask=mask,
-            is_absent=mask is None and self.masklet.is_absent(frame),
-            origin=self._trail.origin(frame),
-            is_doubtful=frame in followed.distrusted,
-        )
-
     def restore(self, frame: int, record: FrameRecord) -> None:
         """Put back what was known of the object on a frame; memories of it are made anew when they are needed."""
         self._logs.touching(self, (frame,))
         self.restore_prompts(frame, record)
+        self.marks.put(frame, is_approved=record.is_approved, outdated=record.outdated)
         self._trail.erase(frame)
         if record.origin is not None:
             self._trail.mark(frame, *record.origin)
@@ -176,25 +168,6 @@ class TrackedObject:
         else:
             self.masklet.remove(frame)
         (self.followed.distrusted.add if record.is_doubtful else self.followed.distrusted.discard)(frame)
-
-    def restore_prompts(self, frame: int, record: FrameRecord) -> None:
-        """Put back the prompts on a frame, and what was made of them, and nothing else; nobody is told of it."""
-        followed = self.followed
-        followed.bank.forget(frame)
-        self._left = None
-        if record.prompts is None:
-            self.prompts.pop(frame, None)
-        else:
-            self.prompts[frame] = record.prompts
-        if record.answer is None or record.prompted is None:
-            self._answers.pop(frame, None)
-            followed.prompted.pop(frame, None)
-        else:
-            self._answers[frame], followed.prompted[frame] = record.answer, record.prompted
-        if record.diameter is not None:
-            followed.diameter, followed.diameter_from = record.diameter, frame
-        elif followed.diameter_from == frame:
-            followed.diameter, followed.diameter_from = self._follower.diameter, None
 
     def _touch_answer(self, frame: int) -> None:
         """Tell that an answer may change; it may also tell the diameter in place of the frame that told it before."""
@@ -236,22 +209,33 @@ class TrackedObject:
         """The direction in which tracking came near a frame from other prompts; None if it has not."""
         reach = self.followed.bank.rules.num_recent + 1
         for step in (1, -1):
-            others = any((frame - t) * step > 0 for t in self.followed.prompted)
+            others = any((frame - t) * step > 0 for t in (*self.followed.prompted, *self.marks.approved))
             if others and any(self._trail.came(frame - step * k, step) for k in range(reach)):
                 return step
         return None
 
+    def _pass_on(self, front: int, to: int, step: int) -> None:
+        """Move a front (see `Marks`), if there is one, to a frame up to which everything is new."""
+        fronts = self.marks.fronts
+        if (front, step) in fronts:
+            self._logs.touching(self, (front, to))
+            fronts.remove((front, step))
+            if self.is_known(to + step) and not (self.is_given(to) or self.is_given(to + step)):
+                fronts.add((to, step))
+
     def _join(self, frame: int, step: int) -> None:
         """Put memories and window as they should be where a propagation begins to follow the object."""
+        self._began = frame
         self.remember()
         self.followed.last = None
-        prompted = self.followed.prompted
-        if frame in prompted and all((t - frame) * step >= 0 for t in prompted):
+        given = {*self.followed.prompted, *self.marks.approved}
+        if frame in given and all((t - frame) * step >= 0 for t in given):
             # It starts here, from prompts alone; so the same again gives the same.
             self.followed.bank.clear_recent()
+            self._remember_approved(frame)
             return
         self._recall(frame, step)
-        known = [t for t in self.masklet if t in prompted or t in self._trail]
+        known = [t for t in self.masklet if t in given or t in self._trail]
         if known:
             nearest = min(known, key=lambda t: (abs(t - frame + step), t))
             self._follower.look_at(self.followed, self.masklet[nearest].centroid)
@@ -259,12 +243,27 @@ class TrackedObject:
     def _recall(self, frame: int, step: int) -> None:
         """Put back what was forgotten of the tracked frames that `frame` looks at, from their masks."""
         self.remember()
+        self._remember_approved(frame)
         followed = self.followed
         missing = [t for t in followed.bank.missing(frame, step) if t in self._trail and t in self.masklet]
-        missing = [t for t in missing if t not in followed.distrusted]
+        missing = [t for t in missing if t not in followed.distrusted and t not in self.marks.approved]
         if missing:
             masks = [self.masklet[t] for t in missing]
             self._follower.rebuild(self.followed, masks, frame=frame, direction=step)
+
+    def _remember_approved(self, frame: int) -> None:
+        """Let the approved frames nearest to a frame be in the bank beside those with prompts, and no others."""
+        followed, bank = self.followed, self.followed.bank
+        nearest = self.marks.nearest_approved(frame, APPROVED_MEMORIES, but=followed.prompted)
+        bank.forget(*(t for t in [*bank.prompted] if t not in followed.prompted and t not in nearest))
+        self._follower.remember_approved(followed, [self.masklet[t] for t in nearest if t not in bank.prompted])
+
+    def _take_back(self, frames: Iterable[int]) -> None:
+        """Let approved masks count no more, unless prompts gave them, and what was tracked from them neither."""
+        for frame in list(frames):
+            self.marks.approved.discard(frame)
+            if frame not in self.followed.prompted:
+                self._withdraw(frame)
 
     def _withdraw(self, frame: int) -> None:
         """Forget what came from the prompts on a frame: the memory, what was tracked from it, corrections of that."""
@@ -272,6 +271,7 @@ class TrackedObject:
         tracked = self._trail.tracked_from(frame)
         self._logs.touching(self, (frame, *tracked))
         self._left = None
+        self.marks.drop_fronts(frame)
         self._answers.pop(frame, None)
         followed.prompted.pop(frame, None)
         followed.bank.forget(frame, *self._trail.withdraw(frame))
@@ -289,3 +289,10 @@ class TrackedObject:
         answer = self._answers.get(frame)
         was_tracked = answer is not None and answer.was_tracked
         return was_tracked or any(t in self._trail for t in (frame - 1, frame, frame + 1))
+
+
+def _is_same(one: FrameMask | None, other: FrameMask | None) -> bool:
+    """Whether two masks of a frame have the same pixels, or there is none."""
+    if one is None or other is None:
+        return one is other
+    return one.box == other.box and np.array_equal(one.crop, other.crop)

@@ -1,6 +1,6 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING
@@ -10,22 +10,21 @@ from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.editable_session import EditableSession
-from napari_sam2.errors import PromptError, explained
+from napari_sam2.errors import explained
 from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.frame_result import FrameResult as FrameResult
 from napari_sam2.history import HISTORY_BYTES, History
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
-from napari_sam2.overlaps import resolve_overlaps
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts
+from napari_sam2.propagating_session import PropagatingSession
 from napari_sam2.propagation import Follower
+from napari_sam2.reviewed_session import ReviewedSession
 from napari_sam2.runs import Run
 from napari_sam2.session_log import SessionLogs
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.session_settings import SessionSettings
 from napari_sam2.settings import EverythingSettings
-from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
-from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.video import Video
 from sam2_torch.mask_generator import Progress
 
@@ -33,12 +32,13 @@ if TYPE_CHECKING:
     from sam2_torch.network import SAM2
 
 
-class TrackingSession(EditableSession):
+class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
     """Objects followed through one movie, without napari or a display.
 
     Masks of objects propagated together do not overlap: a painted mask keeps its pixels, a clicked one yields to no
     tracked one, and among equals the higher mask logit wins. Where a mask meets one that was stored earlier, labels
-    show the smaller ID. A prompted frame keeps the mask that its prompts gave, whatever is propagated over it.
+    show the smaller ID, but painted and approved masks keep their pixels. A prompted frame keeps the mask that its
+    prompts gave, and an approved one its mask, whatever is propagated over it.
     A session is for one thread at a time.
 
     Prompts and objects may be added, changed and removed at any time, also while a propagation is under way: it goes on
@@ -68,11 +68,6 @@ class TrackingSession(EditableSession):
         How masks are tidied up before they are shown and stored; by default they are only kept apart.
     history_bytes
         About how many bytes the steps that `undo` can take back may take; 0 for none at all.
-
-    Attributes
-    ----------
-    run
-        The last propagation, and how far it has come; None before the first.
     """
 
     def __init__(
@@ -125,7 +120,7 @@ class TrackingSession(EditableSession):
 
     @property
     def object_ids(self) -> tuple[int, ...]:
-        """IDs of the objects that have prompts, sorted."""
+        """IDs of the objects that have prompts or approved masks, sorted."""
         return self._objects.prompted_ids
 
     @property
@@ -257,67 +252,6 @@ class TrackingSession(EditableSession):
             self._objects.edits += 1
             known.accept(mask)
 
-    def plan(
-        self,
-        direction: Direction = "forward",
-        *,
-        object_ids: Sequence[int] | None = None,
-        first: int | None = None,
-        last: int | None = None,
-    ) -> int:
-        """How many frames `propagate` would yield, for a progress bar. Raises as `propagate` does."""
-        return sum(len(sweep.frames) for sweep in self._sweeps(direction, object_ids, first, last))
-
-    def propagate(
-        self,
-        direction: Direction = "forward",
-        *,
-        object_ids: Sequence[int] | None = None,
-        first: int | None = None,
-        last: int | None = None,
-    ) -> Iterator[FrameResult]:
-        """Follow objects through the movie, one frame at a time; stop it whenever you like, what is done stays.
-
-        Each object starts at its own prompt: forward at its first, backward at its last, both ways at its first. Going
-        on from the frame after the one stopped at gives the masks that running through would have given. Objects that
-        get their first prompt on the way are left to the next propagation; those removed are left out from then on.
-
-        Parameters
-        ----------
-        direction
-            "both" goes forward, then backward.
-        object_ids
-            Which objects; by default all that have prompts.
-        first, last
-            Lowest and highest frame to visit, both included. Prompts outside are answered all the same, and their
-            objects join at the border, with the memories of the frames before it if they were tracked there.
-
-        Raises
-        ------
-        PromptError
-            If there is nothing to propagate, at the call.
-        PropagationError
-            If a frame cannot be tracked; the frames before it are kept.
-        """
-        run = Run(direction, self._objects.chosen(object_ids), first, last)
-        return self._run(self._sweeps(direction, object_ids, first, last), run)
-
-    def resume(self) -> Iterator[FrameResult]:
-        """Go on with the last propagation where it was stopped, with the objects of it that still have prompts.
-
-        Raises
-        ------
-        PromptError
-            If there is none that was stopped, at the call.
-        PropagationError
-            As of `propagate`.
-        """
-        return self._run(*self._left())
-
-    def remaining(self) -> int:
-        """How many frames `resume` would yield. Raises as `resume` does."""
-        return sum(len(sweep.frames) for sweep in self._left()[0])
-
     def close(self) -> None:
         """Let go of the folder that the session is stored in, if there is one; nothing is stored from now on."""
         self.logs.close()
@@ -326,63 +260,3 @@ class TrackingSession(EditableSession):
         """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
         masks = [known.masklet[frame] for known in self._objects.values() if frame in known.masklet]
         return compose_labels(masks, self.video.shape_yx)
-
-    def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
-        with self.history.propagation():
-            yield from self._frames(sweeps, run)
-
-    def _frames(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
-        followed = {i for sweep in sweeps for i in sweep.joins}
-        for i, sweep in enumerate(sweeps):
-            edits = -1
-            for frame in sweep.frames:
-                with self.logs.step("frame", frame):
-                    if edits != self._objects.edits:
-                        edits, starts = self._objects.edits, self._objects.starts(followed)
-                        sweep = sweep.replan(starts)
-                        self._objects.prepare(starts)
-                        turns = sweeps[i + 1].replan(starts).joins if i + 1 < len(sweeps) else {}
-                        for object_id in starts:
-                            self._objects[object_id].followed.bank.turn = turns.get(object_id)
-                    if not starts:
-                        return
-                    with explained(frame):
-                        result = self._visit(frame, self._objects.are_there(sweep.active(frame), frame), sweep.step)
-                    self.run = run.after(sweep, frame, sweeps)
-                yield result
-
-    def _visit(self, frame: int, active: Sequence[TrackedObject], step: int) -> FrameResult:
-        for known in active:
-            known.arrive(frame, step)
-        prompted = {known.object_id for known in active if frame in known.followed.prompted}
-        tracked = self._follower.track(frame, [o.followed for o in active if o.object_id not in prompted], step)
-        seen = {object_id: sighting.seen for object_id, sighting in tracked.items()}
-        seen |= {o.object_id: o.show_prompted(frame) for o in active if o.object_id in prompted}
-        won = resolve_overlaps(seen, self.video.shape_yx) if self.cleaning.separate else {}
-        doubtful = self._follower.remember(frame, tracked.values(), won)
-        masks: list[FrameMask] = []
-        absent: list[int] = []
-        empty: list[int] = []
-        for known in active:
-            mask = known.keep(frame, seen[known.object_id], won.get(known.object_id))
-            known.leave(frame, step)
-            if mask is not None:
-                masks.append(mask)
-            else:
-                (absent if seen[known.object_id].score <= 0 else empty).append(known.object_id)
-        return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty), doubtful)
-
-    def _sweeps(
-        self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
-    ) -> list[Sweep]:
-        starts = self._objects.starts(self._objects.chosen(object_ids))
-        last = self._objects.last_frame(starts, last)
-        return plan_sweeps(direction, starts, num_frames=self.video.num_frames, first=first, last=last)
-
-    def _left(self) -> tuple[list[Sweep], Run]:
-        """What is left to do of the last propagation."""
-        run = self.run
-        if run is None or run.is_done:
-            raise PromptError("No propagation was stopped half way, so there is none to go on with: begin a new one.")
-        ids = [i for i in run.object_ids if i in self.object_ids]
-        return run.left_of(self._sweeps(run.direction, ids, run.first, run.last)), run

@@ -63,7 +63,7 @@ class Shares:
 
 
 def watched() -> Shares:
-    from napari_sam2 import frame_encoder, propagation, tracking_session
+    from napari_sam2 import frame_encoder, propagation, visits
     from sam2_torch import video_predictor
 
     shares = Shares()
@@ -72,7 +72,7 @@ def watched() -> Shares:
     shares.watch(video_predictor, "condition_on_memory", "memory attention")
     shares.watch(video_predictor, "decode", "decoder")
     shares.watch(propagation, "memorize", "memory encoder")
-    shares.watch(tracking_session, "resolve_overlaps", "overlaps")
+    shares.watch(visits, "resolve_overlaps", "overlaps")
     return shares
 
 

@@ -15,15 +15,15 @@ def test_the_file_is_as_documented(tmp_path):
     masks = [block(10, 0, 0, 0, 1, 1), block(2, 9, 3, 4, 6, 8), block(2, 0, 1, 1, 2, 4, score=-1 / 3, iou=2 / 3)]
     write_tracks(path, iter(masks))
     assert path.read_bytes() == (
-        b"object_id,frame,y,x,area,score,predicted_iou\n"
-        b"2,0,1.0,2.0,3,-0.3333,0.6667\n"
-        b"2,9,4.0,5.5,12,2.5,0.875\n"
-        b"10,0,0.0,0.0,1,2.5,0.875\n"
+        b"object_id,frame,y,x,area,score,predicted_iou,confidence\n"
+        b"2,0,1.0,2.0,3,-0.3333,0.6667,0.2783\n"
+        b"2,9,4.0,5.5,12,2.5,0.875,0.8086\n"
+        b"10,0,0.0,0.0,1,2.5,0.875,0.8086\n"
     )
     assert read_tracks(path) == [
-        TrackRow(2, 0, 1.0, 2.0, 3, -0.3333, 0.6667),
-        TrackRow(2, 9, 4.0, 5.5, 12, 2.5, 0.875),
-        TrackRow(10, 0, 0.0, 0.0, 1, 2.5, 0.875),
+        TrackRow(2, 0, 1.0, 2.0, 3, -0.3333, 0.6667, 0.2783),
+        TrackRow(2, 9, 4.0, 5.5, 12, 2.5, 0.875, 0.8086),
+        TrackRow(10, 0, 0.0, 0.0, 1, 2.5, 0.875, 0.8086),
     ]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -38,7 +38,7 @@ def test_a_masklet(tmp_path):
 
 def test_no_masks(tmp_path):
     write_tracks(tmp_path / "tracks.csv", [])
-    assert (tmp_path / "tracks.csv").read_text() == "object_id,frame,y,x,area,score,predicted_iou\n"
+    assert (tmp_path / "tracks.csv").read_text() == "object_id,frame,y,x,area,score,predicted_iou,confidence\n"
     assert read_tracks(tmp_path / "tracks.csv") == []
 
 
@@ -49,7 +49,7 @@ def test_bad_files(tmp_path):
     path.write_text("object_id,frame\n1,2\n")
     with pytest.raises(NapariSam2Error, match="line 1: expected the header object_id,frame,y,x,area"):
         read_tracks(path)
-    for row in ("1,0,y,1,1,1,1", "1,0,1,1", "1.5,0,1,1,1,1,1"):
-        path.write_text(f"object_id,frame,y,x,area,score,predicted_iou\n1,0,1,1,1,1,1\n{row}\n")
+    for row in ("1,0,y,1,1,1,1,1", "1,0,1,1", "1.5,0,1,1,1,1,1,1"):
+        path.write_text(f"object_id,frame,y,x,area,score,predicted_iou,confidence\n1,0,1,1,1,1,1,1\n{row}\n")
         with pytest.raises(NapariSam2Error, match=r"line 3: .*; write the file again"):
             read_tracks(path)

@@ -31,5 +31,6 @@ if __name__ == "__main__":
     for result in session.propagate("both"):
         if result.frame == 9:
             break
+    session.approve(2, 6)
     session.close()
     (FOLDER / "lock").unlink()

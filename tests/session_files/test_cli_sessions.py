@@ -114,3 +114,18 @@ def test_errors_are_one_clear_line(files):
     assert done.exit_code == 1
     assert "movie.tif is not the movie of the session" in done.output
     assert "Traceback" not in done.output
+
+
+def test_only_what_changed_clicks_can_change_is_followed_again(files):
+    assert track(files, "--last", 3).exit_code == 0
+    before = tifffile.imread(files / "out" / "labels.tif")
+    done = track(files, "--changes")
+    assert done.exit_code == 0, done.output
+    assert (tifffile.imread(files / "out" / "labels.tif") == before).all(), "nothing has changed"
+    (files / "clicks.csv").write_text(CLICKS + "8,0,110,10,1\n")
+    done = track(files, "--changes")
+    assert done.exit_code == 0, done.output
+    session = reopen_session(files / "s.sam2")
+    assert session.masklets[5].frames == (0, 1, 2, 3)
+    assert {*session.masklets[8], *session.masklets[8].absent} == {0, 1, 2, 3, 4}
+    session.close()

@@ -23,7 +23,7 @@ def edit(folder, *statements):
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("PRAGMA user_version = 7", r"is of format 7, and this version .* up to 1: install a newer napari-sam2"),
+        ("PRAGMA user_version = 7", r"is of format 7, and this version .* up to 2: install a newer napari-sam2"),
         ("PRAGMA user_version = 0", "which never was"),
         ("PRAGMA application_id = 3", "no session of napari-sam2"),
         ("DROP TABLE answers", "'answers' in it is not as it should be"),
@@ -58,6 +58,9 @@ def edit(folder, *statements):
         ("UPDATE answers SET points = 5", "to none that there are"),
         ("UPDATE answers SET sources = 'import os'", "damaged"),
         ("UPDATE answers SET object_id = 9 WHERE object_id = 1", "damaged"),
+        ("INSERT INTO marks VALUES (1, 99, 1, 0)", "a frame that is none"),
+        ("INSERT OR REPLACE INTO marks VALUES (1, 3, 7, 0)", "marked with 7"),
+        ("INSERT OR REPLACE INTO marks VALUES (1, 3, 1, 9)", "marked with 1 and 9"),
         ("UPDATE objects SET object_id = -4 WHERE object_id = 1", "an ID that is none"),
     ],
 )

@@ -62,3 +62,36 @@ def test_row_34_what_an_older_session_holds_is_told(folder):
     assert told["prompts"] == "6"
     assert told["movie"] == "an array, 12 frames of 256 x 420, float32"
     assert told["propagation"] == "both, 3 objects, interrupted after frame 9"
+
+
+def test_a_session_of_an_older_version_is_one_of_this_version_afterwards(folder, monkeypatch):
+    toy = ToyModel().install(monkeypatch)
+    session = again(toy, folder)
+    for _ in session.resume():
+        pass
+    session.approve(2, [5, 6])
+    doubts, sure = session.doubtful(), session.confidence(2).values.tolist()
+    session.close()
+    session = again(toy, folder)
+    assert session.approved(2) == (5, 6)
+    assert session.doubtful() == doubts
+    assert session.confidence(2).values.tolist() == sure
+    session.close()
+
+
+def test_a_session_of_an_older_version_can_be_looked_at_where_it_cannot_be_written(folder, monkeypatch):
+    before = (folder / "session.sqlite").read_bytes()
+    session = again(ToyModel().install(monkeypatch), folder, read_only=True)
+    assert session.confidence(1).frames.tolist() == list(range(2, NUM_FRAMES))
+    assert set(discs(session, 1).values()) == {FAST}
+    session.close()
+    assert (folder / "session.sqlite").read_bytes() == before
+
+
+def test_what_version_2_adds_is_there_again(tmp_path, monkeypatch):
+    folder = shutil.copytree(HERE / "version-2.sam2", tmp_path / "old.sam2")
+    session = again(ToyModel().install(monkeypatch), folder)
+    assert session.approved(2) == (6,)
+    assert session.masklets[1][5].signs.jump == pytest.approx(1.08, abs=0.05)
+    assert session.changed_ids == (1, 2)
+    session.close()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from napari_sam2.api import open_session
 from napari_sam2.cleaning import Cleaning
+from napari_sam2.confidence import Signs
 from napari_sam2.followed_object import PromptedFrame
 from napari_sam2.frame_record import Answer, FrameRecord
 from napari_sam2.masklets import FrameMask
@@ -30,6 +31,10 @@ from toy_session import again, begin, movie, shown
 SHAPE, NUM_FRAMES = (20, 30), 9
 ids, frames = st.integers(1, 2**32 - 1), st.integers(0, NUM_FRAMES - 1)
 ys, xs = st.floats(-0.5, 19, width=64), st.floats(-0.5, 29, width=64)
+positive = st.floats(0, 1e6, width=32)
+signs = st.builds(
+    Signs, st.none() | positive, st.none() | positive, st.floats(0, 1, width=32), st.none() | ids, st.booleans()
+)
 
 
 @st.composite
@@ -73,9 +78,16 @@ def records(draw, object_id, frame):
         if mask is None
         else FrameMask.from_full(mask, frame=frame, object_id=object_id, score=score, predicted_iou=score / 9)
     )
+    if shown_mask is not None:
+        shown_mask = replace(shown_mask, signs=draw(signs))
     absent = mask is None and draw(st.booleans())
     origin = draw(st.none() | st.tuples(st.sampled_from([1, -1]), st.frozensets(frames)))
-    return FrameRecord(given_prompts, answer, prompted, diameter, shown_mask, absent, origin, draw(st.booleans()))
+    approved = shown_mask is not None and draw(st.booleans())
+    outdated = draw(st.frozensets(st.sampled_from([1, -1])))
+    doubtful = draw(st.booleans())
+    return FrameRecord(
+        given_prompts, answer, prompted, diameter, shown_mask, absent, origin, doubtful, approved, outdated
+    )
 
 
 def store_in(folder):

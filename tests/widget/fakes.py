@@ -13,6 +13,7 @@ from napari_sam2.errors import PromptError
 from napari_sam2.found_objects import Everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.prompts import ObjectPrompts, PointPrompt, Prompt, check_prompts, group_prompts
+from napari_sam2.reviewed_session import Doubt
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
 from sam2_torch.mask_generator import Progress
 
@@ -51,6 +52,9 @@ class FakeSession:
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
     closed: int = 0
+    doubts: set[tuple[int, int]] = field(default_factory=set)
+    approvals: set[tuple[int, int]] = field(default_factory=set)
+    updated: list[Sequence[int] | None] = field(default_factory=list)
 
     def close(self) -> None:
         self.closed += 1
@@ -125,13 +129,44 @@ class FakeSession:
             self.threads.add(threading.get_ident())
             self.before_frame(frame)
             masks = []
-            for object_id in sorted({object_id for object_id, _ in self.prompts}):
+            everybody = {object_id for object_id, _ in self.prompts}
+            for object_id in sorted(everybody if object_ids is None else everybody & {*object_ids}):
                 nearest = min((key for key in self.prompts if key[0] == object_id), key=lambda key: abs(key[1] - frame))
                 missing = (object_id, frame) in self.absent | self.empty
                 mask = np.zeros(self.shape[1:], bool) if missing else self._mask(self.prompts[nearest])
                 masks.append(self._keep(frame, object_id, mask))
             absent, empty = (tuple(i for i, t in where if t == frame) for where in (self.absent, self.empty))
             yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), absent, empty)
+
+    def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FakeResult]:
+        self.updated.append(object_ids)
+        yield from self.propagate("forward", last=2)
+
+    def confidence(self, object_id: int) -> tuple[np.ndarray, np.ndarray]:
+        frames = np.array(self.masklets[object_id].frames, int)
+        return frames, np.where(np.isin(frames, [t for i, t in self.doubts if i == object_id]), 0.25, 0.9)
+
+    def doubtful(self, object_ids: Iterable[int] | None = None) -> tuple[Doubt, ...]:
+        ids = [*self.masklets] if object_ids is None else [*object_ids]
+        return tuple(Doubt(t, i, 0.25, "moved 2.0 diameters") for i, t in sorted(self.doubts) if i in ids)
+
+    def next_doubtful(self, frame: int, step: int = 1) -> Doubt | None:
+        ahead = [doubt for doubt in self.doubtful() if (doubt.frame - frame) * step > 0]
+        return min(ahead, key=lambda doubt: abs(doubt.frame - frame), default=None)
+
+    def approved(self, object_id: int) -> tuple[int, ...]:
+        return tuple(sorted(t for i, t in self.approvals if i == object_id))
+
+    def approve(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
+        self.threads.add(threading.get_ident())
+        chosen = self.masklets[object_id].frames if frames is None else (frames,)
+        self.approvals |= {(object_id, t) for t in chosen}
+        return chosen
+
+    def disapprove(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
+        chosen = self.approved(object_id) if frames is None else (frames,)
+        self.approvals -= {(object_id, t) for t in chosen}
+        return chosen
 
     def diameter_of(self, object_id: int) -> float | None:
         return 2.0 * self.radius
@@ -199,6 +234,11 @@ class StepRunner:
     def finish(self) -> None:
         while self.step():
             pass
+
+    def hold(self, job: Job, *, held: bool) -> None:
+        self.paused = held
+        if not held:
+            self.finish()
 
     def cancel(self, job: Job) -> None:
         if any(waiting is job for waiting, _ in self.jobs):

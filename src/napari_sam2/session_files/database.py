@@ -86,6 +86,8 @@ class Database:
     def open(cls, folder: Path, *, read_only: bool = False) -> "Database":
         """Open the session in a folder, only to read if somebody else has it open or the folder cannot be written.
 
+        If it is of an older format, it is of this one from now on.
+
         Raises
         ------
         SessionError
@@ -106,6 +108,7 @@ class Database:
             schema.check(connection, str(folder))
             if why is None:
                 _make_ready_to_write(connection)
+            schema.upgrade(connection, is_writable=why is None)
         except BaseException as error:
             if connection is not None:
                 connection.close()

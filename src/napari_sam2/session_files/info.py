@@ -41,6 +41,7 @@ def _words(meta: dict[str, Any], database: Database) -> dict[str, str]:
     (objects,) = one("SELECT count(*) FROM objects")
     (prompts,) = one("SELECT count(*) FROM prompts")
     masks, first, last = one("SELECT count(*), min(frame), max(frame) FROM frames WHERE state = 1")
+    (approved,) = one("SELECT count(*) FROM marks WHERE is_approved")
     progress = "none"
     if run is not None:
         how = "done" if run.is_done else f"interrupted after frame {run.frame}"
@@ -52,6 +53,7 @@ def _words(meta: dict[str, Any], database: Database) -> dict[str, str]:
         "objects": f"{objects}",
         "prompts": f"{prompts}",
         "masks": f"{masks}" if not masks else f"{masks}, frames {first} to {last}",
+        "approved": f"{approved}",
         "propagation": progress,
     }
 

@@ -10,16 +10,19 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_sam2.confidence import UNKNOWN, Signs
 from napari_sam2.followed_object import PromptedFrame
-from napari_sam2.frame_record import Answer
+from napari_sam2.frame_record import Answer, FrameRecord
 from napari_sam2.masklets import FrameMask
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt
+from napari_sam2.prompts import MAX_OBJECT_ID, BoxPrompt, MaskPrompt, ObjectPrompts, PointPrompt
 from sam2_torch.outputs import MaskPrediction
 from sam2_torch.windows import Window
 
 NOTHING, MASK, ABSENT = 0, 1, 2
 """What is shown of an object on a frame."""
 DOUBTFUL = 1
+_WAYS = {0: (), 1: (1,), 2: (-1,), 3: (1, -1)}
+"""Directions in which what is known of a frame is newer than what is beyond it, as they are stored."""
 _FAR = 10**8
 """No pixel is further from the frame than this."""
 _NUMBERS = np.dtype("<f4")
@@ -50,14 +53,47 @@ def mask_columns(mask: FrameMask) -> Row:
     return *(int(side) for side in mask.box), float(mask.score), float(mask.predicted_iou), pack(mask.crop)
 
 
-def read_mask(object_id: int, frame: int, columns: Sequence[Any], shape_yx: tuple[int, int]) -> FrameMask:
+def read_mask(
+    object_id: int, frame: int, columns: Sequence[Any], shape_yx: tuple[int, int], signs: Signs = UNKNOWN
+) -> FrameMask:
     """The mask that `mask_columns` was made of. Raises ValueError if it is none on a frame of (Y, X) pixels."""
     *sides, score, predicted_iou, bits = columns
     y0, x0, y1, x1 = _whole(*sides)
     if not (0 <= y0 < y1 <= shape_yx[0] and 0 <= x0 < x1 <= shape_yx[1]):
         raise ValueError(f"a mask of object {object_id} has the box {sides}, outside of the frame")
     numbers = _finite(score, predicted_iou)
-    return FrameMask(frame, object_id, (y0, x0, y1, x1), unpack(bits, y1 - y0, x1 - x0), *numbers)
+    return FrameMask(frame, object_id, (y0, x0, y1, x1), unpack(bits, y1 - y0, x1 - x0), numbers[0], numbers[1], signs)
+
+
+def sign_row(object_id: int, frame: int, signs: Signs) -> Row:
+    """A row of the table signs."""
+    numbers = signs.area_change, signs.jump, signs.lost, signs.lost_to, int(signs.at_border)
+    return object_id, frame, *numbers
+
+
+def read_signs(columns: Sequence[Any]) -> Signs:
+    """The signs that `sign_row` was made of, without object ID and frame; all None for none. Raises ValueError."""
+    if all(value is None for value in columns):
+        return UNKNOWN
+    change, jump, lost, lost_to, at_border = columns
+    given = [value for value in (change, jump, lost) if value is not None]
+    if any(value < 0 for value in _finite(*given)) or lost is None or at_border not in (0, 1):
+        raise ValueError(f"a mask has the signs {columns!s:.60}")
+    if lost_to is not None and not 1 <= _whole(lost_to)[0] <= MAX_OBJECT_ID:
+        raise ValueError(f"a mask lost pixels to object {lost_to!s:.40}")
+    return Signs(change, jump, lost, lost_to, bool(at_border))
+
+
+def mark_row(object_id: int, frame: int, record: FrameRecord) -> Row:
+    """A row of the table marks."""
+    return object_id, frame, int(record.is_approved), sum({1: 1, -1: 2}[step] for step in record.outdated)
+
+
+def read_marks(is_approved: Any, outdated: Any) -> tuple[bool, tuple[int, ...]]:
+    """Whether a mask is approved, and the directions in which others are outdated. Raises ValueError."""
+    if is_approved not in (0, 1) or outdated not in _WAYS:
+        raise ValueError(f"a frame is marked with {is_approved!s:.40} and {outdated!s:.40}")
+    return bool(is_approved), _WAYS[outdated]
 
 
 def prompt_rows(object_id: int, frame: int, prompts: ObjectPrompts) -> list[Row]:

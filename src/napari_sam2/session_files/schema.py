@@ -4,7 +4,7 @@ import sqlite3
 
 from napari_sam2.errors import SessionError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Kept in the database as its user_version."""
 APPLICATION_ID = 0x53414D32
 """Kept in the header of the file, so that no other database is taken for a session."""
@@ -40,7 +40,20 @@ TABLES = {
     PRIMARY KEY (object_id, frame)
 ) WITHOUT ROWID""",
     "doubtful": "CREATE INDEX doubtful ON frames (object_id, frame) WHERE flags & 1",
+    # What was noticed when a mask was made; see `Signs`.
+    "signs": """CREATE TABLE signs (
+    object_id INTEGER NOT NULL, frame INTEGER NOT NULL,
+    area_change REAL, jump REAL, lost REAL NOT NULL, lost_to INTEGER, at_border INTEGER NOT NULL,
+    PRIMARY KEY (object_id, frame)
+) WITHOUT ROWID""",
+    # outdated: 1 the masks after the frame are older than what is known there, 2 those before it, 3 both.
+    "marks": """CREATE TABLE marks (
+    object_id INTEGER NOT NULL, frame INTEGER NOT NULL, is_approved INTEGER NOT NULL, outdated INTEGER NOT NULL,
+    PRIMARY KEY (object_id, frame)
+) WITHOUT ROWID""",
 }
+_NEW_IN = {2: ("signs", "marks")}
+"""Tables by the version in which they came."""
 
 
 def create(connection: sqlite3.Connection) -> None:
@@ -49,6 +62,23 @@ def create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+
+
+def upgrade(connection: sqlite3.Connection, *, is_writable: bool) -> None:
+    """Make the database one of this version, if it is older; one that cannot be written to is, while it is open."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    new = [name for since, names in _NEW_IN.items() if since > version for name in names]
+    if not new:
+        return
+    if not is_writable:
+        for name in new:
+            connection.execute(TABLES[name].replace("CREATE TABLE", "CREATE TEMP TABLE", 1))
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for name in new:
+        connection.execute(TABLES[name])
+    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+    connection.execute("COMMIT")
 
 
 def check(connection: sqlite3.Connection, name: str) -> None:
@@ -71,7 +101,9 @@ def check(connection: sqlite3.Connection, name: str) -> None:
     if version < 1:
         raise SessionError(f"{name} is of format {version}, which never was: take a copy of the folder from a backup")
     found = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-    strange = sorted(n for n in found.keys() | TABLES.keys() if found.get(n) != TABLES.get(n))
+    later = {name for since, names in _NEW_IN.items() if since > version for name in names}
+    tables = {name: sql for name, sql in TABLES.items() if name not in later}
+    strange = sorted(n for n in found.keys() | tables.keys() if found.get(n) != tables.get(n))
     if strange:
         raise SessionError(
             f"{name} is damaged or was not written by napari-sam2: {strange[0]!r} in it is not as it should be. "

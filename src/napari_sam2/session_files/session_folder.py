@@ -318,13 +318,19 @@ def _model(
 
 def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> None:
     """Give a session the objects of a store; their masks stay there until they are asked for."""
-    by_object, doubtful = store.prompts(session.model.device, answered=answered), store.doubtful()
+    by_object, doubtful, marks = (
+        store.prompts(session.model.device, answered=answered),
+        store.doubtful(),
+        store.marks(),
+    )
     for object_id in store.object_ids():
         trail = Trail(store.num_frames, _trail_of(store, object_id))
         known = session.objects.new(object_id, masklet=StoredMasklet(object_id, store), trail=trail)
         for frame, record in by_object.get(object_id, {}).items():
             known.restore_prompts(frame, record)
         known.followed.distrusted |= doubtful.get(object_id, set())
+        for frame, is_approved, outdated in marks.get(object_id, ()):
+            known.marks.put(frame, is_approved=is_approved, outdated=outdated)
         session.objects.load(known)
     with _read(store.database):
         prompts = session.objects.all_prompts()

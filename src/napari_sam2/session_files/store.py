@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_sam2.confidence import SIGNS, UNKNOWN, sign_columns
 from napari_sam2.errors import SessionError
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
@@ -21,6 +22,7 @@ from napari_sam2.session_files.database import Database, damaged
 from napari_sam2.trail import Origin
 
 _MASK_COLUMNS = "y0, x0, y1, x1, score, predicted_iou, bits"
+_SIGN_COLUMNS = "area_change, jump, lost, lost_to, at_border"
 
 
 class SessionStore:
@@ -52,11 +54,31 @@ class SessionStore:
 
     def mask(self, object_id: int, frame: int) -> FrameMask | None:
         """The mask on a frame, if there is one."""
-        sql = f"SELECT {_MASK_COLUMNS} FROM frames WHERE object_id = ? AND frame = ? AND state = {rows.MASK}"
+        where = f"WHERE object_id = ? AND frame = ? AND state = {rows.MASK}"
+        sql = f"SELECT {_MASK_COLUMNS}, {_SIGN_COLUMNS} FROM frames LEFT JOIN signs USING (object_id, frame) {where}"
         with self._damage_told():
             for columns in self.database.rows(sql, object_id, int(frame)):
-                return rows.read_mask(object_id, int(frame), columns, self.shape_yx)
+                signs = rows.read_signs(columns[7:])
+                return rows.read_mask(object_id, int(frame), columns[:7], self.shape_yx, signs)
         return None
+
+    def signs(self, object_id: int) -> NDArray[Any]:
+        """What is known of all masks of an object, (N,) of `confidence.SIGNS`, sorted by frame."""
+        sql = f"""SELECT frame, score, predicted_iou, {_SIGN_COLUMNS} FROM frames LEFT JOIN signs
+            USING (object_id, frame) WHERE object_id = ? AND state = ? ORDER BY frame"""
+        with self._damage_told():
+            found = self.database.rows(sql, object_id, rows.MASK)
+            self._check_frames([frame for frame, *_ in found])
+            return np.array([(*row[:3], *sign_columns(rows.read_signs(row[3:]))) for row in found], SIGNS)
+
+    def marks(self) -> dict[int, list[tuple[int, bool, tuple[int, ...]]]]:
+        """By object ID, frames, whether their masks are approved, and the directions in which others are outdated."""
+        found: dict[int, list[tuple[int, bool, tuple[int, ...]]]] = {}
+        with self._damage_told():
+            for object_id, frame, *columns in self.database.rows("SELECT * FROM marks"):
+                self._check_frames([frame])
+                found.setdefault(object_id, []).append((frame, *rows.read_marks(*columns)))
+        return found
 
     def state(self, object_id: int, frame: int) -> int:
         """What is shown on a frame."""
@@ -113,6 +135,7 @@ class SessionStore:
     def write(self, connection: sqlite3.Connection, records: Iterable[tuple[int, int, FrameRecord]]) -> None:
         """Write all that is known of objects on frames, given as (object_id, frame, record), over what was there."""
         frames, prompts, answers, gone, keys = [], [], [], [], []
+        signs, marks = [], []
         for object_id, frame, record in records:
             key = object_id, frame
             keys.append(key)
@@ -125,18 +148,24 @@ class SessionStore:
                 gone.append(key)
             else:
                 frames.append((*key, *row))
+            if record.mask is not None and record.mask.signs != UNKNOWN:
+                signs.append(rows.sign_row(*key, record.mask.signs))
+            if record.is_approved or record.outdated:
+                marks.append(rows.mark_row(*key, record))
         ids = [(object_id,) for object_id in {i for i, _ in keys}]
         connection.executemany("INSERT OR IGNORE INTO objects (object_id) VALUES (?)", ids)
-        connection.executemany("DELETE FROM prompts WHERE object_id = ? AND frame = ?", keys)
-        connection.executemany("DELETE FROM answers WHERE object_id = ? AND frame = ?", keys)
+        for table in ("prompts", "answers", "signs", "marks"):
+            connection.executemany(f"DELETE FROM {table} WHERE object_id = ? AND frame = ?", keys)
         connection.executemany(f"INSERT INTO prompts VALUES ({', '.join('?' * 9)})", prompts)
         connection.executemany(f"INSERT INTO answers VALUES ({', '.join('?' * 19)})", answers)
         connection.executemany("DELETE FROM frames WHERE object_id = ? AND frame = ?", gone)
         connection.executemany(f"INSERT OR REPLACE INTO frames VALUES ({', '.join('?' * 12)})", frames)
+        connection.executemany(f"INSERT INTO signs VALUES ({', '.join('?' * 7)})", signs)
+        connection.executemany(f"INSERT INTO marks VALUES ({', '.join('?' * 4)})", marks)
 
     def remove(self, connection: sqlite3.Connection, object_id: int) -> None:
         """Forget an object."""
-        for table in ("objects", "prompts", "answers", "frames"):
+        for table in ("objects", "prompts", "answers", "frames", "signs", "marks"):
             connection.execute(f"DELETE FROM {table} WHERE object_id = ?", (object_id,))
 
     def forget_numbers(self) -> None:

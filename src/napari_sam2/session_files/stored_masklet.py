@@ -1,7 +1,7 @@
 """Masks that stay in the session's folder until they are asked for."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,16 @@ class StoredMasklet(Masklet):
         if self._store is None or frame in self._changed:
             return super().is_absent(frame)
         return self._store.state(self.object_id, frame) == ABSENT
+
+    def signs(self) -> NDArray[Any]:  # noqa: D102
+        with self._lock:
+            mine = super().signs()
+            if self._store is None:
+                return mine
+            stored = self._store.signs(self.object_id)
+            stored = stored[~np.isin(stored["frame"], [*self._changed])]
+            together = np.concatenate([mine, stored])
+            return together[np.argsort(together["frame"])]
 
     def __getitem__(self, frame: int) -> FrameMask:
         if self._store is None or frame in self._changed:

@@ -37,6 +37,19 @@ class FrameResultLike(Protocol):
     def doubtful(self) -> Sequence[int]: ...  # noqa: D102
 
 
+class DoubtLike(Protocol):
+    """A mask in doubt; see `napari_sam2.reviewed_session.Doubt`."""
+
+    @property
+    def frame(self) -> int: ...  # noqa: D102
+    @property
+    def object_id(self) -> int: ...  # noqa: D102
+    @property
+    def confidence(self) -> float: ...  # noqa: D102
+    @property
+    def reason(self) -> str: ...  # noqa: D102
+
+
 class SessionLike(Protocol):
     """The part of `TrackingSession` that the widget uses; tests have one without a model."""
 
@@ -72,17 +85,40 @@ class SessionLike(Protocol):
         first: int | None = None,
         last: int | None = None,
     ) -> Iterator[FrameResultLike]: ...
+    def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FrameResultLike]: ...  # noqa: D102
+    def confidence(self, object_id: int) -> "tuple[NDArray[np.int64], NDArray[np.float64]]": ...  # noqa: D102
+    def doubtful(self, object_ids: Iterable[int] | None = None) -> Sequence[DoubtLike]: ...  # noqa: D102
+    def next_doubtful(self, frame: int, step: int = 1) -> DoubtLike | None: ...  # noqa: D102
+    def approved(self, object_id: int) -> Sequence[int]: ...  # noqa: D102
+    def approve(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
+    def disapprove(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
     def labels(self, frame: int) -> NDArray[np.uint32]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
 class PropagationRequest:
-    """A run through frames `first` to `last`, both included; None for the end of the movie."""
+    """A run of some objects, or all, through frames `first` to `last`, both included; None for the end of the movie.
 
-    direction: Direction
+    Without a direction, corrections are carried on to what they can change, wherever that is.
+    """
+
+    direction: Direction | None
     first: int | None = None
     last: int | None = None
+    object_ids: tuple[int, ...] | None = None
+
+    def plan(self, session: SessionLike) -> int:
+        """How many frames there are to do; 0 if that is not known."""
+        if self.direction is None:
+            return 0
+        return session.plan(self.direction, object_ids=self.object_ids, first=self.first, last=self.last)
+
+    def results(self, session: SessionLike) -> Iterator[FrameResultLike]:
+        """Run it."""
+        if self.direction is None:
+            return session.update(self.object_ids)
+        return session.propagate(self.direction, object_ids=self.object_ids, first=self.first, last=self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +209,7 @@ def answer_clicks(
 
 def track_frames(session: SessionLike, request: PropagationRequest) -> Iterator[FrameAnswer]:
     """Yield all masks of each frame as the session finds them."""
-    for result in session.propagate(request.direction, first=request.first, last=request.last):
+    for result in request.results(session):
         replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent, *result.empty])
         yield FrameAnswer(
             result.frame,

@@ -1,6 +1,6 @@
 """What a click and a button set in motion, for one movie. Knows napari's layers, but neither Qt nor the viewer."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -32,7 +32,7 @@ from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
 from napari_sam2.widget.session_slot import SessionSlot
 from napari_sam2.widget.tickets import Tickets
 
-State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "removing", "stopping"]
+State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "removing", "approving", "stopping"]
 
 
 class Controller:
@@ -88,7 +88,8 @@ class Controller:
         self.state: State = "idle"
         self.prompts = PromptWatch(image)
         self._finder = Finder(self.prompts)
-        self._num_frames = movie_shape(image)[0]
+        self.num_frames = movie_shape(image)[0]
+        self.is_paused = False
         self._make_labels = make_labels
         self._runner = runner
         self._shown_frame = shown_frame
@@ -173,6 +174,22 @@ class Controller:
                 self.request_mask(frame, object_id)
             self._advance()
 
+    def work(self, name: str, steps: Callable[[SessionLike], Iterable[FrameAnswer]]) -> None:
+        """Do something short with the session, and show the frames that it yields."""
+        session = self.session
+        if self._job is not None or session is None:
+            self.note.emit("Masks are being made: wait for the end, or cancel, and do it then.")
+        else:
+            self._start("approving", name, lambda: iter(steps(session)))
+
+    def pause(self) -> None:
+        """Let a propagation wait after the frame being worked on, or go on."""
+        if self._job is not None and self.state == "propagating":
+            self.is_paused = not self.is_paused
+            self._runner.hold(self._job, held=self.is_paused)
+            self.status.emit("Paused after this frame." if self.is_paused else "Going on ...")
+            self.state_changed.emit(self.state)
+
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         self._request = self._finder.request = None
@@ -194,8 +211,8 @@ class Controller:
                 masks.add_single(object_id, self._make_labels(f"object {object_id}"))
         main = masks.main.layer
 
-        copied = partial(copied_frames, self._num_frames, partial(read_frame, main))
-        self._start("splitting", "One layer per object", copied, total=self._num_frames)
+        copied = partial(copied_frames, self.num_frames, partial(read_frame, main))
+        self._start("splitting", "One layer per object", copied, total=self.num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
         """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
@@ -285,7 +302,7 @@ class Controller:
             self.note.emit(problem)
         try:
             session.set_prompts(prompts)
-            total = session.plan(request.direction, first=request.first, last=request.last)
+            total = request.plan(session)
         except (*EXPECTED_ERRORS, RuntimeError) as error:
             self.failed.emit(error)
             self._set_state("idle")
@@ -330,8 +347,8 @@ class Controller:
             self.note.emit(answer.problem)
         if total:
             self.progress.emit(self._pace.done, total)
-            if self.state != "stopping":
-                self.status.emit(self._pace.after(answer))
+        if (total or state == "propagating") and self.state != "stopping" and not self.is_paused:
+            self.status.emit(self._pace.after(answer))
 
     def _on_search(self, answer: SearchAnswer) -> None:
         self.progress.emit(answer.done, answer.total)
@@ -360,7 +377,7 @@ class Controller:
         self.frame_written.emit(answer.frame)
 
     def _on_end(self, end: JobEnd, state: State) -> None:
-        self._job, self._is_refilling = None, False
+        self._job, self._is_refilling, self.is_paused = None, False, False
         if self.masks is not None:
             self.masks.unlock()
         if self.session is not None:

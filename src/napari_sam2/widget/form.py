@@ -28,6 +28,7 @@ from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.model_choice import ModelChoice
+from napari_sam2.widget.review_form import ReviewForm
 from napari_sam2.widget.saved_line import SavedLine
 
 if TYPE_CHECKING:
@@ -35,12 +36,17 @@ if TYPE_CHECKING:
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
 TO_FRAME = "To frame"
+NEXT_FRAMES = "Next frames"
+CHANGES = "Changes only"
 _DIRECTION_TIPS = {
     "Forward": "to the end of the movie, from each object's first click",
     "Backward": "to the start of the movie, from each object's last click",
     "Both ways": "to the end and to the start of the movie",
     TO_FRAME: "from the frame on screen to the frame given here",
+    NEXT_FRAMES: "from the frame on screen so many frames on",
+    CHANGES: "from each correction both ways, as far as it changes anything; other objects stay as they are",
 }
+ALL_OBJECTS, SELECTED_OBJECTS = "All objects", "Selected objects"
 HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
 HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
 _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
@@ -90,6 +96,17 @@ class TrackerForm(QWidget):
             self.direction.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
         self.frame = QSpinBox()
         self.frame.setToolTip("The frame to propagate to, counted from 0 like on the slider")
+        self.count = QSpinBox()
+        self.count.setRange(1, 1_000_000)
+        self.count.setValue(10)
+        self.count.setToolTip("How many frames to propagate to, after the one on screen")
+        self.whose = QComboBox()
+        self.whose.addItems([ALL_OBJECTS, SELECTED_OBJECTS])
+        self.whose.setToolTip("Which objects to propagate: all of them, or those selected in the list below")
+        self.direction.currentTextChanged.connect(self._show_direction)
+        self._show_direction(self.direction.currentText())
+        self.pause = QPushButton("Pause")
+        self.pause.setToolTip("Wait after the frame being worked on; press again to go on")
         self.propagate = QPushButton(f"Propagate [{PROPAGATE_KEY.replace('-', '+')}]")
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the frame being worked on; what is done stays")
@@ -106,6 +123,7 @@ class TrackerForm(QWidget):
             "Remove the objects selected in the list, with their points and masks; what was painted by hand stays"
         )
         self.cleaning = CleaningForm()
+        self.review = ReviewForm()
         self.split = QPushButton("One layer per object")
         self.split.setToolTip("Show each object selected in the list in a Labels layer of its own, too")
         self._lay_out()
@@ -134,13 +152,14 @@ class TrackerForm(QWidget):
         layout.addWidget(
             _group(
                 "Propagation",
-                _row(self.direction, self.frame),
-                _row(self.propagate, self.cancel),
+                _row(self.direction, self.frame, self.count, self.whose),
+                _row(self.propagate, self.pause, self.cancel),
                 self.follow,
                 self.progress,
                 self.status,
             )
         )
+        layout.addWidget(self.review)
         layout.addWidget(_group("Objects", self.objects, _row(self.split, self.remove)))
         layout.addWidget(_group("Masks", self.cleaning))
         layout.addStretch(1)
@@ -194,10 +213,16 @@ class TrackerForm(QWidget):
     def request(self, here: int) -> PropagationRequest:
         """The run that is asked for while the frame `here` is on screen."""
         direction = self.direction.currentText()
-        if direction != TO_FRAME:
-            return PropagationRequest(WHOLE_MOVIE[direction])
-        there = self.frame.value()
-        return PropagationRequest("forward" if there >= here else "backward", min(here, there), max(here, there))
+        ids = tuple(self.selected_objects()) if self.whose.currentText() == SELECTED_OBJECTS else None
+        if direction in (*WHOLE_MOVIE, CHANGES):
+            return PropagationRequest(WHOLE_MOVIE.get(direction), object_ids=ids)
+        there = here + self.count.value() if direction == NEXT_FRAMES else self.frame.value()
+        way: Direction = "forward" if there >= here else "backward"
+        return PropagationRequest(way, min(here, there), max(here, there), ids)
+
+    def _show_direction(self, direction: str) -> None:
+        self.count.setVisible(direction == NEXT_FRAMES)
+        self.frame.setVisible(direction == TO_FRAME)
 
     def selected_objects(self) -> list[int]:
         """Return the IDs selected in the list."""
@@ -216,7 +241,7 @@ class TrackerForm(QWidget):
         """Show at which diameter (pixels) objects are looked at if none is given."""
         self.diameter.setSpecialValueText("automatic" if diameter is None else f"automatic, {diameter:.0f} px")
 
-    def show_state(self, state: str, *, has_session: bool) -> None:
+    def show_state(self, state: str, *, has_session: bool, is_paused: bool = False) -> None:
         """Enable what makes sense now."""
         idle = state in ("idle", "segmenting")
         for control in (self.new_object, self.polarity, self.object_id, self.box, self.outline):
@@ -226,6 +251,8 @@ class TrackerForm(QWidget):
         self.split.setEnabled(has_session and state == "idle")
         self.remove.setEnabled(has_session and state == "idle")
         self.cancel.setEnabled(state not in ("idle", "stopping"))
+        self.pause.setEnabled(state == "propagating")
+        self.pause.setText("Resume" if is_paused else "Pause")
         if state == "segmenting":
             # No length to show: a bar that moves.
             self.progress.setMaximum(0)

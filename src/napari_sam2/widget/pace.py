@@ -30,7 +30,8 @@ class Pace:
         pace = (time.monotonic() - self._started) / self.done
         named = ("absent", answer.absent), ("doubtful", answer.doubtful)
         news = "".join(f"; {what}: {', '.join(map(str, ids))}" for what, ids in named if ids)
-        return f"frame {self.done} of {self.total}, {pace:.2g} s a frame{news}"
+        of = f" of {self.total}" if self.total else ""
+        return f"frame {self.done}{of}, {pace:.2g} s a frame{news}"
 
     def at_end(self, end: JobEnd) -> str:
         """What to say when the job has ended."""
@@ -38,4 +39,4 @@ class Pace:
             return f"Stopped after {self.done} of {self.total} frames." if self.total else "Stopped by an error."
         if end.canceled:
             return f"Canceled after {self.done} of {self.total} frames; they stay." if self.total else "Canceled."
-        return f"Done: {self.done} frames." if self.total else ""
+        return f"Done: {self.done} frames." if self.total or self.done else ""

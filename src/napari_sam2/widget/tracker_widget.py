@@ -19,11 +19,12 @@ from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
+from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TrackerForm
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.open_movie import OpenMovie
+from napari_sam2.widget.review import Review
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
 
@@ -55,6 +56,7 @@ class TrackerWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.form)
+        self._review = Review(self, viewer, self.form.review, self._notices.note)
         self._connect()
         self._redraw()
         self._notices.warn_of_crashes()
@@ -124,9 +126,12 @@ class TrackerWidget(QWidget):
         if self._movie is None:
             show_warning(HINT_NO_MOVIE)
             return
-        image = self._movie.image
+        image, request = self._movie.image, self.form.request(shown_frame(self.viewer, self._movie.image) or 0)
+        if request.object_ids == ():
+            show_warning("Select objects in the list first.")
+            return
         self._follower = Follower(self.viewer, image) if self.form.follow.isChecked() else None
-        self._movie.controller.propagate(self.form.request(shown_frame(self.viewer, image) or 0))
+        self._movie.controller.propagate(request)
 
     def segment_everything(self) -> None:
         """Find all cells on the frame on screen that have no mask."""
@@ -156,6 +161,11 @@ class TrackerWidget(QWidget):
         if self._movie is not None:
             self._movie.controller.cancel()
 
+    def pause(self) -> None:
+        """Let a propagation wait after the frame being worked on, or go on."""
+        if self._movie is not None:
+            self._movie.controller.pause()
+
     def split(self) -> None:
         """Make a layer for each object selected in the list, or else for those whose points are selected."""
         if self._movie is None:
@@ -173,6 +183,7 @@ class TrackerWidget(QWidget):
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
         self._show_movie(None)
+        self._review.shut_down()
         for movie in self._movies:
             movie.close()
         self._movies.clear()
@@ -203,6 +214,7 @@ class TrackerWidget(QWidget):
         form.direction.currentTextChanged.connect(self._redraw)
         form.propagate.clicked.connect(self.propagate)
         form.cancel.clicked.connect(self.cancel)
+        form.pause.clicked.connect(self.pause)
         form.split.clicked.connect(self.split)
         form.remove.clicked.connect(self.remove)
         form.everything.clicked.connect(self.segment_everything)
@@ -266,12 +278,15 @@ class TrackerWidget(QWidget):
         if movie is not None:
             for signal, slot in self._movie_signals(movie):
                 signal.connect(slot)
+        self._review.show_movie(movie)
         self._redraw()
 
     def _movie_signals(self, movie: OpenMovie) -> list[tuple[Any, Callable[..., None]]]:
         controller = movie.controller
         return [
             (controller.state_changed, self._redraw),
+            (controller.state_changed, self._review.refresh_soon),
+            (controller.frame_written, self._review.refresh_soon),
             (controller.objects_changed, self._redraw),
             (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
@@ -286,12 +301,13 @@ class TrackerWidget(QWidget):
         form.show_image(movie.image if movie is not None else None)
         form.saved.show_movie(movie.saved if movie is not None else None)
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
-        form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
-        form.show_state(movie.controller.state if movie is not None else "idle", has_session=movie is not None)
+        state, is_paused = ("idle", False) if movie is None else (movie.controller.state, movie.controller.is_paused)
+        form.show_state(state, has_session=movie is not None, is_paused=is_paused)
         form.show_polarity(positive=movie is None or movie.tool.positive)
         form.show_objects(movie.controller.object_ids if movie is not None else ())
         if movie is not None:
             form.object_id.setValue(movie.tool.object_id)
+            self._review.refresh_soon()
             form.show_object_color(movie.color())
 
     def _on_image_chosen(self, image: Image | None) -> None:

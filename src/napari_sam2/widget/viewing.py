@@ -23,6 +23,13 @@ def shown_frame(viewer: Any, image: Image) -> int | None:
     return min(max(round(t), 0), movie_shape(image)[0] - 1)
 
 
+def show_frame(viewer: Any, image: Image, frame: int) -> None:
+    """Show a frame of the movie, unless time is an axis on screen."""
+    axis = viewer.dims.ndim - image.ndim
+    if axis >= 0 and axis not in viewer.dims.displayed:
+        viewer.dims.set_point(axis, image.data_to_world((frame, 0, 0))[0])
+
+
 class Follower:
     """Moves the time slider along with a run, until somebody else moves it."""
 
@@ -44,5 +51,5 @@ class Follower:
         now = time.monotonic()
         if self._taken_over or (now - self._last_time < _BETWEEN_FRAMES_S and not at_once):
             return
-        dims.set_point(axis, self._image.data_to_world((frame, 0, 0))[0])
+        show_frame(self._viewer, self._image, frame)
         self._last_step, self._last_time = dims.current_step[axis], now

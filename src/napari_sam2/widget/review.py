@@ -1,0 +1,205 @@
+"""Reviewing the masks of the movie chosen: goes to those in doubt, says why, and approves."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakMethod
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2.widget.answers import FrameAnswer, SessionLike
+from napari_sam2.widget.open_movie import OpenMovie
+from napari_sam2.widget.review_form import APPROVE_KEY, APPROVE_OBJECT_KEY, NEXT_KEY, PREVIOUS_KEY, ReviewForm
+from napari_sam2.widget.review_strip import ABSENT, APPROVED, NOTHING
+from napari_sam2.widget.viewing import show_frame, shown_frame
+
+_DELAY_MS = 150
+
+
+class Review(QObject):
+    """Wires the review form, the viewer and the movie that is worked on.
+
+    Parameters
+    ----------
+    viewer
+        Gets the keys, until `shut_down`.
+    note
+        Tells the user something.
+    """
+
+    def __init__(self, parent: QObject, viewer: Any, form: ReviewForm, note: Callable[[str], None]) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._form = form
+        self._note = note
+        self._movie: OpenMovie | None = None
+        # Where it was said that there is no doubt beyond; that stays until something else is on screen.
+        self._told_at: tuple[int | None, int | None] | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_DELAY_MS)
+        self._timer.timeout.connect(self.refresh)
+        form.next.clicked.connect(self.next)
+        form.previous.clicked.connect(self.previous)
+        form.approve.clicked.connect(self.approve_frame)
+        form.approve_object.clicked.connect(self.approve_object)
+        form.strip.chosen.connect(self.go_to)
+        viewer.dims.events.current_step.connect(self._on_moved)
+        self._keys = {
+            NEXT_KEY: self.next,
+            PREVIOUS_KEY: self.previous,
+            APPROVE_KEY: self.approve_frame,
+            APPROVE_OBJECT_KEY: self.approve_object,
+        }
+        for key, method in self._keys.items():
+            viewer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
+
+    def shut_down(self) -> None:
+        """Let go of the viewer."""
+        self._timer.stop()
+        self._movie = None
+        self._viewer.dims.events.current_step.disconnect(self._on_moved)
+        for key in self._keys:
+            self._viewer.bind_key(key, None, overwrite=True)
+
+    def show_movie(self, movie: OpenMovie | None) -> None:
+        """Review this movie from now on."""
+        self._movie = movie
+        self.refresh()
+
+    def refresh_soon(self, *_: object) -> None:
+        """Show in a moment what there is then; a run that writes frames asks for it often."""
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def refresh(self) -> None:
+        """Show how sure the masks are now."""
+        began = time.monotonic()
+        self._show_all()
+        # Of many objects on many frames it takes long, and is done the more seldom.
+        self._timer.setInterval(max(_DELAY_MS, int(10_000 * (time.monotonic() - began))))
+
+    def _show_all(self) -> None:
+        session, movie = self._session(), self._movie
+        if session is None or movie is None:
+            self._form.strip.show_table((), np.full((0, 1), NOTHING))
+            self._form.reason.setText("")
+        else:
+            ids = tuple(sorted(i for i, masklet in [*session.masklets.items()] if masklet))
+            num_frames = movie.controller.num_frames
+            rows = [_row(session, i, num_frames) for i in ids]
+            self._form.strip.show_table(ids, np.array(rows).reshape(-1, num_frames))
+        self._form.show_enabled(enabled=session is not None and any(session.masklets.values()))
+        self._on_moved()
+
+    def next(self, *_: object) -> None:
+        """Go to the next frame on which a mask is in doubt."""
+        self._step(1)
+
+    def previous(self, *_: object) -> None:
+        """Go back to the frame before on which a mask is in doubt."""
+        self._step(-1)
+
+    def go_to(self, frame: int, object_id: int) -> None:
+        """Show a frame, and let clicks and approvals be about an object."""
+        if self._movie is not None:
+            self._movie.tool.object_id = object_id
+            show_frame(self._viewer, self._movie.image, frame)
+            self._on_moved()
+
+    def approve_frame(self, *_: object) -> None:
+        """Approve the mask of the object on the frame on screen, or take that back."""
+        movie, session, frame = self._movie, self._session(), self._frame()
+        if movie is None or session is None or frame is None:
+            return
+        object_id = movie.tool.object_id
+        if object_id not in session.masklets or frame not in session.masklets[object_id]:
+            self._note(f"Object {object_id} has no mask on this frame that could be approved.")
+        elif frame in session.approved(object_id):
+            self._do(lambda known: known.disapprove(object_id, frame))
+        else:
+            self._do(lambda known: known.approve(object_id, frame))
+
+    def approve_object(self, *_: object) -> None:
+        """Approve all masks of the object, or take that back if all of them are approved."""
+        movie, session = self._movie, self._session()
+        if movie is None or session is None:
+            return
+        object_id = movie.tool.object_id
+        frames = session.masklets[object_id].frames if object_id in session.masklets else ()
+        if not frames:
+            self._note(f"Object {object_id} has no masks that could be approved.")
+        elif set(frames) == set(session.approved(object_id)):
+            self._do(lambda known: known.disapprove(object_id))
+        else:
+            self._do(lambda known: known.approve(object_id))
+
+    def _do(self, work: Callable[[SessionLike], object]) -> None:
+        if self._movie is not None:
+            self._told_at = None
+            self._movie.controller.work("Approving", lambda session: _worked(session, work))
+
+    def _step(self, step: int) -> None:
+        session, frame = self._session(), self._frame()
+        if session is None or frame is None:
+            return
+        doubt = session.next_doubtful(frame, step)
+        if doubt is None:
+            self._told_at = frame, None if self._movie is None else self._movie.tool.object_id
+            self._form.reason.setText(f"No mask is in doubt {'after' if step > 0 else 'before'} this frame.")
+        else:
+            self.go_to(doubt.frame, doubt.object_id)
+
+    def _session(self) -> SessionLike | None:
+        return None if self._movie is None else self._movie.controller.session
+
+    def _frame(self) -> int | None:
+        return None if self._movie is None else shown_frame(self._viewer, self._movie.image)
+
+    def _on_moved(self, _event: object = None) -> None:
+        """Say how sure the mask on screen is, and why it is in doubt."""
+        session, frame, movie = self._session(), self._frame(), self._movie
+        object_id = None if movie is None else movie.tool.object_id
+        self._form.strip.show_place(frame, object_id)
+        if self._told_at == (frame, object_id):
+            return
+        self._told_at = None
+        if session is not None and frame is not None and object_id is not None and object_id in session.masklets:
+            self._form.reason.setText(_words(session, frame, object_id))
+
+
+def _words(session: SessionLike, frame: int, object_id: int) -> str:
+    """How sure the mask of an object on a frame is, and why."""
+    frames, values = session.confidence(object_id)
+    at = np.flatnonzero(frames == frame)
+    if frame in session.approved(object_id):
+        return f"Object {object_id}, frame {frame}: approved."
+    lost = [doubt for doubt in session.doubtful([object_id]) if doubt.frame == frame]
+    if lost:
+        return f"Object {object_id}, frame {frame}: confidence {lost[0].confidence:.2f}; {lost[0].reason}."
+    return "" if not at.size else f"Object {object_id}, frame {frame}: confidence {values[at[0]]:.2f}."
+
+
+def _row(session: SessionLike, object_id: int, num_frames: int) -> NDArray[np.float64]:
+    row = np.full(num_frames, NOTHING)
+    row[[*session.masklets[object_id].absent]] = ABSENT
+    frames, values = session.confidence(object_id)
+    row[frames] = values
+    row[[*session.approved(object_id)]] = APPROVED
+    return row
+
+
+def _worked(session: SessionLike, work: Callable[[SessionLike], object]) -> "list[FrameAnswer]":
+    """Do something with the session that changes no mask."""
+    work(session)
+    return []
+
+
+def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:
+    def call(_viewer: Any) -> None:
+        if (function := method()) is not None:
+            function()
+
+    return call

@@ -1,0 +1,59 @@
+"""The part of the form for reviewing masks: what is where and what it is called, without any behavior."""
+
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_sam2.widget.review_strip import ReviewStrip
+
+NEXT_KEY, PREVIOUS_KEY, APPROVE_KEY, APPROVE_OBJECT_KEY = "N", "Shift-N", "K", "Shift-K"
+"""Bound on the viewer, where napari uses none of them."""
+
+
+class ReviewForm(QWidget):
+    """A strip, four buttons, and a line that says why a mask is in doubt; they can be folded away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.strip = ReviewStrip()
+        self.previous = _button(
+            "Previous doubtful", PREVIOUS_KEY, "Go back to the frame before on which a mask is in doubt"
+        )
+        self.next = _button("Next doubtful", NEXT_KEY, "Go to the next frame on which a mask is in doubt")
+        self.approve = _button(
+            "Approve frame",
+            APPROVE_KEY,
+            "Say that the mask of the object on this frame is right: no propagation changes it; again takes it back",
+        )
+        self.approve_object = _button(
+            "Approve object", APPROVE_OBJECT_KEY, "Say that all masks of the object are right; again takes it back"
+        )
+        self.reason = QLabel()
+        self.reason.setWordWrap(True)
+        content = QWidget()
+        grid = QGridLayout(content)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self.strip, 0, 0, 1, 2)
+        grid.addWidget(self.previous, 1, 0)
+        grid.addWidget(self.next, 1, 1)
+        grid.addWidget(self.approve, 2, 0)
+        grid.addWidget(self.approve_object, 2, 1)
+        grid.addWidget(self.reason, 3, 0, 1, 2)
+        self.fold = QCollapsible("Review")
+        self.fold.setDuration(0)
+        self.fold.addWidget(content)
+        self.fold.expand(animate=False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.fold)
+        self.show_enabled(enabled=False)
+
+    def show_enabled(self, *, enabled: bool) -> None:
+        """Enable the buttons if there is something to review."""
+        for button in (self.previous, self.next, self.approve, self.approve_object):
+            button.setEnabled(enabled)
+
+
+def _button(text: str, key: str, tip: str) -> QPushButton:
+    button = QPushButton(f"{text} [{key.replace('-', '+')}]")
+    button.setToolTip(tip)
+    return button

@@ -1,0 +1,198 @@
+"""A correction is carried on to the frames that it can change, and no further."""
+
+import pytest
+
+from napari_sam2.prompts import MaskPrompt, PointPrompt
+from test_history import known
+from toy_scene import FAST, STILL, STILL_YX, click, discs, open_scene, run, stored, truth
+from toy_session import again, begin
+
+
+def update(session, *args):
+    return [result.frame for result in session.update(*args)]
+
+
+def confused(session, at, until):
+    """Object 1 is on the fast disc, but for frames `at` to `until`, where masks of the still one were accepted."""
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
+    run(session, last=15)
+    for t in range(at, until + 1):
+        record, wrong = session.objects[1].record(t), session.objects[2].masklet[t]
+        session.objects[1].restore(t, type(record)(mask=_of(wrong, 1), origin=record.origin))
+    assert {t for t, disc in discs(session).items() if disc == STILL} == set(range(at, until + 1))
+
+
+def _of(mask, object_id):
+    return type(mask)(mask.frame, object_id, mask.box, mask.crop, mask.score, mask.predicted_iou)
+
+
+def test_nothing_is_done_if_nothing_has_changed(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    assert session.changed_ids == ()
+    assert update(session) == []
+    assert session.history.undo_name == "propagation"
+
+
+def test_a_correction_goes_on_until_new_masks_agree_with_the_old(session):
+    with session.logs.step("undo"):
+        confused(session, 4, 8)
+    session.add_prompts(click(6, 1, FAST))
+    session.segment(6, 1)
+    assert session.changed_ids == (1,)
+    others = stored(session)[2]
+    assert update(session) == [7, 8, 9, 10, 11, 5, 4, 3, 2, 1]
+    assert set(discs(session).values()) == {FAST}
+    assert stored(session)[2] == others
+    assert session.changed_ids == ()
+
+
+def test_a_correction_stops_at_frames_that_are_approved(session):
+    with session.logs.step("undo"):
+        confused(session, 4, 8)
+    session.approve(1, [8, 4])
+    session.add_prompts(click(6, 1, FAST))
+    session.segment(6, 1)
+    assert update(session) == [7, 5]
+    assert discs(session)[8] == discs(session)[4] == STILL
+
+
+def test_a_correction_stops_at_frames_that_have_prompts(session):
+    session.add_prompts(click(0, 1, FAST), click(8, 1, FAST))
+    run(session, last=12)
+    session.add_prompts(click(4, 1, STILL))
+    assert update(session) == [5, 6, 7, 3, 2, 1]
+    assert discs(session)[8] == discs(session)[12] == FAST
+
+
+def test_unanswered_prompts_are_answered_first(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    session.add_prompts(click(5, 1, STILL))
+    assert update(session) == [6, 7, 8, 9, 4, 3, 2, 1]
+    assert discs(session)[9] == STILL
+
+
+def test_an_answer_that_changes_nothing_is_no_correction(session, toy):
+    toy.clicked_logit = toy.tracked_logit
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    session.add_prompts(click(5, 1, FAST))
+    session.segment(5, 1)
+    assert update(session) == []
+
+
+def test_frames_that_were_not_visited_are_not_visited_by_an_update(session):
+    session.add_prompts(click(4, 1, FAST))
+    run(session, first=3, last=9)
+    session.add_prompts(click(7, 1, STILL))
+    assert update(session) == [8, 9, 6, 5]
+
+
+def test_an_object_that_was_never_tracked_goes_both_ways(session):
+    session.add_prompts(click(0, 2, STILL))
+    run(session)
+    session.add_prompts(click(45, 1, FAST))
+    assert update(session) == [46, 47, *range(44, -1, -1)]
+    assert set(discs(session).values()) == {FAST}
+
+
+def test_an_object_that_was_never_tracked_is_looked_for_to_the_end_where_it_is_not_seen(toy):
+    session = open_scene(toy, hidden=range(2, 40))
+    session.add_prompts(click(0, 1, STILL))
+    assert update(session) == list(range(1, 48))
+    assert session.masklets[1].absent == tuple(range(2, 40))
+
+
+def test_what_came_from_a_prompt_that_is_gone_is_followed_anew(session):
+    session.add_prompts(click(0, 1, FAST), click(6, 1, STILL))
+    run(session, last=9)
+    session.set_prompts([click(0, 1, FAST)])
+    assert session.changed_ids == (1,)
+    assert update(session) == list(range(1, 10))
+    assert set(discs(session).values()) == {FAST}
+    assert update(session) == []
+
+
+def test_only_the_objects_chosen_are_followed(session):
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
+    run(session, last=5)
+    session.set_prompts([click(0, 1, STILL), PointPrompt(0, 2, 60, 40)])
+    for result in session.update([2]):
+        assert [mask.object_id for mask in result.masks] == [2]
+    assert session.changed_ids == (1,)
+
+
+def test_an_update_that_is_stopped_is_gone_on_with(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=12)
+    session.add_prompts(click(6, 1, STILL))
+    for result in session.update():
+        if result.frame == 8:
+            break
+    assert update(session) == [9, 10, 11, 12, 5, 4, 3, 2, 1]
+    assert discs(session)[12] == STILL
+
+
+def test_a_propagation_that_is_stopped_leaves_the_rest_to_an_update(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=12)
+    session.add_prompts(click(6, 1, STILL))
+    run(session, "forward", first=6, last=9)
+    assert update(session) == [10, 11, 12, 5, 4, 3, 2, 1]
+
+
+def test_an_update_is_one_step_to_undo(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    session.add_prompts(click(5, 1, STILL))
+    session.segment(5, 1)
+    before = known(session)
+    update(session)
+    after = known(session)
+    assert session.undo() == "propagation"
+    assert known(session) == before
+    session.redo()
+    assert known(session) == after
+    session.undo()
+    assert update(session) == [6, 7, 8, 9, 4, 3, 2, 1], "what was undone is to be done again"
+
+
+def test_painted_masks_of_others_keep_their_pixels(session):
+    session.add_prompts(click(0, 1, FAST), MaskPrompt(3, 2, truth()[3] == STILL))
+    session.segment(3, 2)
+    run(session, object_ids=[1], last=5)
+    session.add_prompts(click(2, 1, STILL))
+    update(session, [1])
+    assert session.labels(3)[STILL_YX] == 2
+    assert session.labels(4)[STILL_YX] == 1
+
+
+def test_what_is_left_to_update_is_stored(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST))
+    run(session)
+    session.add_prompts(click(6, 1, STILL))
+    for result in session.update():
+        if result.frame == 8:
+            break
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert session.changed_ids == (1,)
+    assert update(session) == [9, 10, 11, 5, 4, 3, 2, 1]
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert session.changed_ids == ()
+    session.close()
+
+
+def test_so_many_frames(session):
+    session.add_prompts(click(5, 1, FAST))
+    assert run(session, "forward", count=3) == [5, 6, 7]
+    assert run(session, "forward", first=8, count=2) == [8, 9]
+    assert run(session, "both", count=3) == [5, 6, 7, 4, 3, 2]
+    assert run(session, "backward", last=4, count=2) == [4, 3]
+    assert session.plan("both", count=3) == 6
+    assert session.run.is_done
+    with pytest.raises(Exception, match="0 frames are none"):
+        session.propagate(count=0)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_sam2.settings import EverythingSettings
     from napari_sam2.tracking_session import TrackingSession
     from napari_sam2.video import Video
+    from napari_sam2.widget.live import session
 
     __version__: str
 
@@ -32,6 +33,7 @@ __all__ = [
     "load_model",
     "open_session",
     "reopen_session",
+    "session",
     "track",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
     "reopen_session": "napari_sam2.api",
+    "session": "napari_sam2.widget.live",
     "track": "napari_sam2.api",
 }
 

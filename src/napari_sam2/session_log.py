@@ -9,7 +9,19 @@ if TYPE_CHECKING:
     from napari_sam2.tracked_object import TrackedObject
 
 StepKind = Literal[
-    "prompts", "segment", "accept", "everything", "remove", "merge", "split", "swap", "end", "settings", "frame", "undo"
+    "prompts",
+    "segment",
+    "accept",
+    "everything",
+    "remove",
+    "merge",
+    "split",
+    "swap",
+    "end",
+    "rename",
+    "settings",
+    "frame",
+    "undo",
 ]
 
 

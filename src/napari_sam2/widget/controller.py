@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels, Points, Shapes
 from psygnal import Signal
 
 from napari_sam2.cleaning import Cleaning
-from napari_sam2.errors import PropagationError
+from napari_sam2.errors import PropagationError, SessionError
 from napari_sam2.layers import MaskLayers, movie_shape, read_frame
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
@@ -18,28 +18,40 @@ from napari_sam2.widget.answers import (
     SearchRequest,
     SessionLike,
     answer_clicks,
+    changed_frames,
     copied_frames,
-    forget_objects,
     opening,
     percent,
     stored_frames,
     track_frames,
 )
+from napari_sam2.widget.change_log import ChangeLog
+from napari_sam2.widget.edits import Edit, EditAnswer, WaitingEdits
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import EXPECTED_ERRORS, Job, JobEnd, JobRunner
+from napari_sam2.widget.layer_sync import LayerSync
+from napari_sam2.widget.mask_output import MaskOutput
+from napari_sam2.widget.object_book import ObjectBook
 from napari_sam2.widget.pace import Pace
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
 from napari_sam2.widget.session_slot import SessionSlot
 from napari_sam2.widget.tickets import Tickets
 
-State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "removing", "stopping"]
+State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "editing", "showing", "stopping"]
+Answer = FrameAnswer | SearchAnswer | EditAnswer
+EDITABLE = ("idle", "segmenting", "editing", "showing")
+"""States in which an edit may be asked for; it waits for its turn."""
+READING = ("idle", "showing")
+"""States of jobs that change nothing in the session."""
+_WAIT = "Masks are being made: wait for the end, or cancel."
 
 
 class Controller:
     """One session: the prompts of a Points layer go in, masks come out in Labels layers.
 
     Bound to layer objects, whatever they are called and whatever is chosen in the widget. One job at a time touches
-    the session: clicks made while masks are propagated are answered afterwards.
+    the session: clicks made while masks are propagated are answered afterwards. What others do to the session, in the
+    console for instance, is shown, too.
 
     Parameters
     ----------
@@ -53,6 +65,15 @@ class Controller:
         Runs jobs in another thread.
     shown_frame
         The frame on screen, None if several are.
+    make_shapes
+        Makes a layer of shapes whose shapes are prompts, and shows it; None if there is no place for it.
+    later
+        Calls a function in the GUI thread, as soon as that has done what it is at; may itself be called in any thread.
+
+    Attributes
+    ----------
+    objects
+        What is to be told of each object.
     """
 
     state_changed: ClassVar[Signal] = Signal(str)
@@ -71,6 +92,8 @@ class Controller:
     """There is a session now, or another one."""
     found: ClassVar[Signal] = Signal(object)
     """The IDs of the objects that a search has found."""
+    cleaned: ClassVar[Signal] = Signal(object)
+    """How masks are tidied up, after somebody else has changed that."""
 
     def __init__(
         self,
@@ -81,17 +104,23 @@ class Controller:
         make_labels: Callable[[str], Labels],
         runner: JobRunner,
         shown_frame: Callable[[], int | None],
+        make_shapes: Callable[[], Shapes | None] = lambda: None,
+        later: Callable[[Callable[[], None]], None] = lambda call: call(),
     ) -> None:
         self.image = image
-        self._slot = SessionSlot(open_session)
-        self.masks: MaskLayers | None = None
+        self.objects = ObjectBook()
+        self._later = later
+        self._changes = ChangeLog(self._on_change)
+        self._slot = SessionSlot(open_session, self._changes, self.objects)
+        self._masks = MaskOutput(make_labels, shown_frame)
         self.state: State = "idle"
         self.prompts = PromptWatch(image)
+        self._sync = LayerSync(self.prompts, make_shapes)
+        self._edits = WaitingEdits()
+        self._to_show: dict[int, set[int]] = {}
         self._finder = Finder(self.prompts)
         self._num_frames = movie_shape(image)[0]
-        self._make_labels = make_labels
         self._runner = runner
-        self._shown_frame = shown_frame
         self._tickets = Tickets()
         self._tracked: tuple[int, ...] = ()
         self._request: PropagationRequest | None = None
@@ -99,7 +128,7 @@ class Controller:
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
-        self._ensure_masks()
+        self._said = ""
         self.prompts.note.connect(self._pass_on_note)
         self.prompts.changed.connect(self.on_prompts_changed)
         self.prompts.watch(points)
@@ -108,6 +137,19 @@ class Controller:
     def session(self) -> SessionLike | None:
         """The session; None before it is opened."""
         return self._slot.session
+
+    @property
+    def masks(self) -> MaskLayers | None:
+        """Where the masks are shown."""
+        return self._masks.layers
+
+    @property
+    def steps(self) -> tuple[str | None, str | None]:
+        """What would be undone, and what would be done again, in words; None for nothing."""
+        history = None if self.session is None else self.session.history
+        if history is None or history.is_running:
+            return None, None
+        return history.undo_name, history.redo_name
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -123,9 +165,9 @@ class Controller:
     def on_prompts_changed(self, changed: Sequence[ObjectFrame]) -> None:
         """Ask for a mask wherever prompts differ from those before."""
         for object_id, frame in changed:
-            if self.masks is not None:
-                self.masks.clicked(object_id, frame)
-            if not self._finder.is_own_change((object_id, frame)):
+            if not self.prompts.is_own:
+                self._masks.clicked(object_id, frame)
+                self._finder.changed((object_id, frame))
                 self.request_mask(frame, object_id)
         self.objects_changed.emit()
         if self.state == "propagating":
@@ -148,22 +190,21 @@ class Controller:
 
     def segment_everything(self, request: SearchRequest) -> None:
         """Find all objects on a frame but for those that have masks, and make each one that might have been clicked."""
-        if self.state in ("idle", "segmenting"):
+        if self.state in ("idle", "segmenting", "showing"):
             self._finder.request = request
             self._advance()
         else:
-            self.note.emit("Masks are being made already: wait for the end, or cancel.")
+            self.note.emit(_WAIT)
 
-    def remove(self, object_ids: Sequence[int]) -> None:
-        """Remove objects, their points and their masks on all frames; what was painted by hand stays."""
-        if self._job is not None:
-            self.note.emit("Masks are being made: wait for the end, or cancel, before you remove objects.")
-            return
-        self._finder.remove(object_ids)
-        session = self.session
-        if session is not None:
-            prompts, _ = self._usable_prompts()
-            self._start("removing", "Removing objects", lambda: forget_objects(session, prompts, object_ids))
+    def edit(self, edit: Edit) -> None:
+        """Undo, redo or edit objects, after the clicks that are still unanswered; not while masks are made."""
+        if self.state not in EDITABLE:
+            self.note.emit(_WAIT)
+        elif self.session is None:
+            self.note.emit("There is nothing to edit yet: click on a cell first.")
+        else:
+            self._edits.add(edit)
+            self._advance()
 
     def set_cleaning(self, cleaning: Cleaning) -> None:
         """Tidy masks up like this from now on; those of clicks are shown anew, others when they are propagated."""
@@ -176,6 +217,7 @@ class Controller:
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         self._request = self._finder.request = None
+        self._edits.clear()
         if self.state == "segmenting":
             self._tickets.clear()
         if self._job is not None:
@@ -186,14 +228,11 @@ class Controller:
     def split(self, object_ids: Sequence[int]) -> None:
         """Show each of the objects in a Labels layer of its own, too."""
         if self._job is not None:
-            self.note.emit("Masks are being written: wait for the end, or cancel, before you make layers of objects.")
+            self.note.emit(_WAIT)
             return
-        masks = self._ensure_masks()
         for object_id in object_ids:
-            if object_id not in masks.single:
-                masks.add_single(object_id, self._make_labels(f"object {object_id}"))
-        main = masks.main.layer
-
+            self._masks.add_single(object_id)
+        main = self._masks.ensure().main.layer
         copied = partial(copied_frames, self._num_frames, partial(read_frame, main))
         self._start("splitting", "One layer per object", copied, total=self._num_frames)
 
@@ -208,20 +247,33 @@ class Controller:
             self.request_mask(frame, object_id)
         self._advance()
 
-    def show_stored(self, prompts: Sequence[Prompt]) -> None:
-        """Show prompts that the session has, and answered, before any layer showed them."""
-        self._finder.show(prompts)
-        self._refill = True
+    def show_stored(self) -> None:
+        """Show all that the session has, and had before any layer showed it."""
+        if self.session is not None:
+            prompts = self.session.prompts
+            self._sync.show(prompts, prompts.keys(), self.masks)
+            self._refill = True
+
+    def open_now(self) -> SessionLike:
+        """Return the session, opened in this thread if need be.
+
+        Raises
+        ------
+        SessionError
+            If that is under way already, or it cannot be opened.
+        """
+        if self.session is None and self._job is not None:
+            raise SessionError("The session is being opened: ask again when the widget is done")
+        session = self._slot.opened()
+        if self._slot.take_new():
+            self.opened.emit()
+            self._catch_up()
+        return session
 
     def labels_removed(self, layer: Labels) -> None:
         """Take note that a Labels layer was removed from the viewer; a run into the main one stops."""
-        if self.masks is None:
+        if not self._masks.forget(layer):
             return
-        self.masks.forget(layer)
-        if self.masks.main.layer != layer:
-            return
-        self.masks.disconnect()
-        self.masks = None
         self._refill = True
         if self._job is not None:
             self.cancel()
@@ -236,18 +288,19 @@ class Controller:
         self._closed = True
         self._slot.close()
         self.prompts.unwatch()
-        if self.masks is not None:
-            self.masks.disconnect()
-            self.masks = None
+        self._masks.close()
 
     def _advance(self) -> None:
         if self._closed or self._job is not None:
             return
+        self._show_changed_prompts()
         if self._tickets:
-            self._ensure_masks()
+            self._masks.ensure()
             self._start_clicks()
+        elif self._edits and self.session is not None:
+            self._start_edit(self.session)
         elif self._finder.has_work:
-            self._ensure_masks()
+            self._masks.ensure()
             work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
@@ -255,14 +308,36 @@ class Controller:
             self.status.emit("Loading the model ...")
             self._start("segmenting", "Loading the model", lambda: opening(self._slot.opened))
         elif self._request is not None and self.session is not None:
-            self._ensure_masks()
+            self._masks.ensure()
             self._start_propagation(self.session, self._request)
-        elif self._refill and self.masks is not None and self.session is not None:
-            self._refill, self._is_refilling = False, True
-            session = self.session
-            self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
+        elif self.session is not None:
+            self._start_showing(self.session)
         else:
             self._set_state("idle")
+
+    def _start_showing(self, session: SessionLike) -> None:
+        """Show what there is to be shown, when there is nothing else to do."""
+        if self._refill and self.masks is not None:
+            self._refill, self._is_refilling = False, True
+            self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
+        elif self._to_show and self.masks is not None:
+            frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
+
+            def has_news() -> bool:
+                return bool(self._tickets or self._edits or self._request or self._finder.has_work)
+
+            self._start("showing", "Changed masks", lambda: changed_frames(session, frames, overtaken=has_news))
+        elif self.objects.is_behind:
+            self._start("idle", "Objects", self.objects.catching_up)
+        else:
+            self._set_state("idle")
+
+    def _start_edit(self, session: SessionLike) -> None:
+        prompts, _ = self._usable_prompts()
+        painted = {} if self.masks is None else {(t, i): prompt for (i, t), prompt in self.masks.given.items()}
+        name, steps = self._edits.next_work(session, prompts, painted)
+        self.status.emit(f"{name} ...")
+        self._start("editing", name, steps)
 
     def _start_clicks(self) -> None:
         tickets, count = self._tickets.unanswered(), self._tickets.count
@@ -284,29 +359,63 @@ class Controller:
         for problem in problems.values():
             self.note.emit(problem)
         try:
-            session.set_prompts(prompts)
+            with self._changes.working():
+                session.set_prompts(prompts)
             total = session.plan(request.direction, first=request.first, last=request.last)
         except (*EXPECTED_ERRORS, RuntimeError) as error:
             self.failed.emit(error)
             self._set_state("idle")
             return
-        if self.masks is not None:
-            self.masks.lock()
+        self._masks.lock()
         self.progress.emit(0, total)
         self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
-        return self.prompts.usable(self.masks.mask_prompts() if self.masks is not None else ())
+        return self.prompts.usable(self._masks.give_prompts())
 
-    def _start(
-        self, state: State, name: str, steps: Callable[[], Iterator[FrameAnswer | SearchAnswer]], total: int = 0
-    ) -> None:
-        def on_step(answer: FrameAnswer | SearchAnswer) -> None:
+    def _on_change(self) -> None:
+        """Somebody else has changed the session; comes in any thread."""
+        self._later(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if self._closed or self.session is None:
+            return
+        if self._changes.take_settings() and self.session.cleaning != self._slot.cleaning:
+            self._slot.cleaning = self.session.cleaning
+            self.cleaned.emit(self.session.cleaning)
+        self._advance()
+        if self._job is None:
+            self._note_objects()
+
+    def _show_changed_prompts(self) -> None:
+        """Let the prompt layers follow the session, and note which frames are to be written."""
+        session, changes = self.session, self._changes.take()
+        if session is None or not changes:
+            return
+        waiting = {(object_id, frame) for frame, object_id in self._tickets.unanswered()}
+        keys = {(object_id, frame) for object_id, frames in changes.items() for frame in frames}
+        with self._changes.reading():
+            self._sync.show(session.prompts, keys - waiting, self.masks)
+        if self.masks is None:
+            self._refill = True
+            return
+        for object_id, frame in keys:
+            self._to_show.setdefault(frame, set()).add(object_id)
+
+    def _note_objects(self) -> None:
+        if self.session is not None:
+            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if masklet)
+        self.objects_changed.emit()
+
+    def _start(self, state: State, name: str, steps: Callable[[], Iterator[Answer | None]], total: int = 0) -> None:
+        def on_step(answer: Answer | None) -> None:
             if self._closed:
                 return
             if isinstance(answer, SearchAnswer):
                 self._on_search(answer)
-            else:
+            elif isinstance(answer, EditAnswer):
+                self._said = answer.text
+            elif answer is not None:
                 self._on_answer(answer, state, total)
 
         def on_end(end: JobEnd) -> None:
@@ -314,8 +423,11 @@ class Controller:
                 self._on_end(end, state)
 
         length, position = (100, percent) if state == "searching" else (total, None)
-        self._job = job = Job(name, self._slot.working(steps), on_step, on_end, length, position)
-        self._pace = Pace(total)
+        body = (
+            self._slot.reading(steps) if state in READING else self._slot.working(steps, gathers=state == "editing")
+        )
+        self._job = job = Job(name, body, on_step, on_end, length, position)
+        self._pace, self._said = Pace(total), ""
         self._set_state(state)
         self._runner.submit(job)
 
@@ -323,7 +435,10 @@ class Controller:
         if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
             return
         self._pace.done += 1
-        self._write(answer, copy=state == "splitting")
+        if not self._write(answer, copy=state == "splitting"):
+            return
+        if state == "showing":
+            self._to_show.pop(answer.frame, None)
         if answer.key is not None:
             self.measured.emit(answer.diameter)
         if answer.problem:
@@ -342,29 +457,23 @@ class Controller:
         elif answer.found is not None:
             self.note.emit(NOTHING_FOUND)
 
-    def _write(self, answer: FrameAnswer, *, copy: bool) -> None:
-        if self.masks is None:
-            return
-        shown = self._shown_frame() in (None, answer.frame)
+    def _write(self, answer: FrameAnswer, *, copy: bool) -> bool:
         try:
-            if copy:
-                self.masks.write_singles(answer.frame, answer.labels, shown=shown)
-            else:
-                self.masks.write(answer.frame, answer.labels, answer.replaced, shown=shown)
+            is_written = self._masks.write(answer, copy=copy)
         except OSError as error:
             self.cancel()
             self.failed.emit(
                 PropagationError(f"Frame {answer.frame} could not be written ({error}): make room on disk.")
             )
-            return
-        self.frame_written.emit(answer.frame)
+            return False
+        if is_written:
+            self.frame_written.emit(answer.frame)
+        return True
 
     def _on_end(self, end: JobEnd, state: State) -> None:
         self._job, self._is_refilling = None, False
-        if self.masks is not None:
-            self.masks.unlock()
+        self._masks.unlock()
         if self.session is not None:
-            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if masklet)
             if self._slot.take_new():
                 self.opened.emit()
         elif end.error is not None or end.canceled:
@@ -372,23 +481,20 @@ class Controller:
             self._refill = False
         if end.error is not None:
             self._request = None
+            self._to_show.clear()
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
-        self.status.emit(self._pace.at_end(end))
+        if state not in READING or end.error is not None:
+            self.status.emit(self._said or self._pace.at_end(end))
         if end.error is not None:
             self.failed.emit(end.error)
         found = self._finder.on_end(end)
-        self.objects_changed.emit()
+        self._note_objects()
         if found:
             self.found.emit(found)
             self.status.emit(f"{len(found)} cells found. They are selected in the list; 'Remove' takes them away.")
         self._advance()
-
-    def _ensure_masks(self) -> MaskLayers:
-        if self.masks is None:
-            self.masks = MaskLayers(self._make_labels("masks"))
-        return self.masks
 
     def _set_state(self, state: State) -> None:
         if state != self.state:

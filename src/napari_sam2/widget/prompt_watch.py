@@ -34,7 +34,9 @@ class PromptWatch:
         self.highest_id = 0
         """The highest object ID that any prompt ever had."""
         self.kept: list[Prompt] = []
-        """Prompts that are in no layer: boxes and masks of a session that was stored."""
+        """Prompts of the session that no layer can show: masks that were painted, or came from elsewhere."""
+        self.is_own = False
+        """Whether what is being told has been changed by the plugin itself."""
         self._ignored = ""
         self._waits = False
 
@@ -51,14 +53,17 @@ class PromptWatch:
         self.read()
 
     @contextmanager
-    def reading_at_the_end(self) -> Iterator[None]:
-        """Read only once what is done to the layer within."""
+    def changing(self) -> Iterator[None]:
+        """The plugin changes the layers inside: they are read once, at the end, and it counts as its own change."""
         self._waits = True
         try:
             yield
         finally:
-            self._waits = False
-            self.read()
+            self._waits, self.is_own = False, True
+            try:
+                self.read()
+            finally:
+                self.is_own = False
 
     def unwatch(self, layer: Points | Shapes | None = None) -> None:
         """Leave a layer alone, by default both; nothing counts as changed by that."""

@@ -17,12 +17,15 @@ from napari_sam2.layers import Saving, movie_shape, open_layer_session
 from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
-from napari_sam2.widget.controller import Controller
+from napari_sam2.widget.click_tool import POINT_KEYS
+from napari_sam2.widget.controller import EDITABLE, Controller
 from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
+from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
+from napari_sam2.widget.object_actions import ObjectActions
+from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
@@ -50,7 +53,12 @@ class TrackerWidget(QWidget):
         self._movie: OpenMovie | None = None
         self._follower: Follower | None = None
         self._was_docked = False
-        self.form = TrackerForm(self, image_choices=self._image_choices, model=ModelChoice(self._models))
+        self._later = Later(self)
+        objects = ObjectPanel(self._color)
+        self.form = TrackerForm(
+            self, image_choices=self._image_choices, model=ModelChoice(self._models), objects=objects
+        )
+        self.actions_on_objects = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -141,30 +149,10 @@ class TrackerWidget(QWidget):
         settings = EverythingSettings(quality=self.form.quality.value())
         self._movie.controller.segment_everything(SearchRequest(frame, settings))
 
-    def remove(self) -> None:
-        """Remove the objects selected in the list, with their points and masks."""
-        if self._movie is None:
-            return
-        selected = self.form.selected_objects()
-        if selected:
-            self._movie.controller.remove(selected)
-        else:
-            show_warning("Select objects in the list first.")
-
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         if self._movie is not None:
             self._movie.controller.cancel()
-
-    def split(self) -> None:
-        """Make a layer for each object selected in the list, or else for those whose points are selected."""
-        if self._movie is None:
-            return
-        selected = self.form.selected_objects() or self._movie.selected_objects()
-        if selected:
-            self._movie.controller.split(selected)
-        else:
-            show_warning("Select objects in the list first.")
 
     def shut_down(self) -> None:
         """End all sessions: runs stop at their next frame, and layers stay as ordinary layers."""
@@ -172,6 +160,7 @@ class TrackerWidget(QWidget):
         self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
+        self.actions_on_objects.detach()
         self._show_movie(None)
         for movie in self._movies:
             movie.close()
@@ -203,8 +192,6 @@ class TrackerWidget(QWidget):
         form.direction.currentTextChanged.connect(self._redraw)
         form.propagate.clicked.connect(self.propagate)
         form.cancel.clicked.connect(self.cancel)
-        form.split.clicked.connect(self.split)
-        form.remove.clicked.connect(self.remove)
         form.everything.clicked.connect(self.segment_everything)
         form.cleaning.changed.connect(self._on_cleaning)
         for emitter, slot in self._layer_events():
@@ -218,6 +205,11 @@ class TrackerWidget(QWidget):
             (events.renamed, self._on_layer_renamed),
         ]
 
+    @property
+    def _key_methods(self) -> tuple[Callable[[], None], ...]:
+        objects = self.actions_on_objects
+        return self.new_object, self.toggle_polarity, self.propagate, objects.undo, objects.redo
+
     def _start_movie(self, image: Image) -> OpenMovie:
         saving = Saving(image)
         movie = OpenMovie(
@@ -226,7 +218,8 @@ class TrackerWidget(QWidget):
             saving=saving,
             open_session=self._opener(image, saving),
             runner=self.runner,
-            keys={NEW_OBJECT_KEY: self.new_object, POLARITY_KEY: self.toggle_polarity, PROPAGATE_KEY: self.propagate},
+            later=self._later.call,
+            keys=dict(zip(POINT_KEYS, self._key_methods, strict=True)),
             note=self._notices.note,
             on_tool_changed=self._redraw,
         )
@@ -255,6 +248,9 @@ class TrackerWidget(QWidget):
             with contextlib.suppress(MovieError):
                 self.open_image(images[0])
 
+    def _color(self, object_id: int) -> Any:
+        return None if self._movie is None else self._movie.color(object_id)
+
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
 
@@ -277,7 +273,8 @@ class TrackerWidget(QWidget):
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self._on_frame_written),
             (controller.measured, self.form.show_measured),
-            (controller.found, self.form.select_objects),
+            (controller.found, self.form.objects.select_objects),
+            (controller.cleaned, self.form.cleaning.show_cleaning),
             (controller.opened, self._on_opened),
         ]
 
@@ -287,12 +284,14 @@ class TrackerWidget(QWidget):
         form.saved.show_movie(movie.saved if movie is not None else None)
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
-        form.show_state(movie.controller.state if movie is not None else "idle", has_session=movie is not None)
+        state = movie.controller.state if movie is not None else "idle"
+        form.show_state(state, has_session=movie is not None)
+        self.actions_on_objects.show(can_edit=movie is not None and state in EDITABLE)
         form.show_polarity(positive=movie is None or movie.tool.positive)
-        form.show_objects(movie.controller.object_ids if movie is not None else ())
+        form.objects.show_objects(*((movie.controller.object_ids, movie.rows) if movie is not None else ((), dict)))
         if movie is not None:
             form.object_id.setValue(movie.tool.object_id)
-            form.show_object_color(movie.color())
+            form.show_object_color(movie.color(movie.tool.object_id))
 
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is None:

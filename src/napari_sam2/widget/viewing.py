@@ -23,6 +23,17 @@ def shown_frame(viewer: Any, image: Image) -> int | None:
     return min(max(round(t), 0), movie_shape(image)[0] - 1)
 
 
+def look_at(viewer: Any, image: Image, frame: int, yx: tuple[float, float]) -> None:
+    """Show a frame of the movie, with a place (y, x) in pixels in the middle of the canvas."""
+    axis = viewer.dims.ndim - image.ndim
+    world = image.data_to_world((frame, *yx))
+    if axis in viewer.dims.displayed or axis < 0:
+        return
+    viewer.dims.set_point(axis, world[0])
+    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+    camera.center = (camera.center[0], *world[-2:])
+
+
 class Follower:
     """Moves the time slider along with a run, until somebody else moves it."""
 

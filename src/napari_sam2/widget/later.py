@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from qtpy import QtCore
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QObject, Qt, Signal  # type: ignore[attr-defined]
 
 
 class Later(QObject):
@@ -12,7 +11,7 @@ class Later(QObject):
     A child of the widget: when that goes, what was not called yet is not called any more.
     """
 
-    _asked = QtCore.Signal(object)
+    _asked = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)

@@ -65,7 +65,7 @@ class LayerSync:
             for prompt, drawing in take_shapes(watch.shapes, watch.image, keys):
                 if isinstance(prompt, MaskPrompt):
                     self._drawings[_outline(prompt)] = drawing
-        drawable = [(p, drawing) for p in prompts if (drawing := self._drawing(p)) is not None]
+        drawable = [(p, known) for p in prompts if (known := self._drawing(p)) is not None]
         shapes = watch.shapes if watch.shapes is not None or not drawable else self._make_shapes()
         if shapes is None:
             drawable = []

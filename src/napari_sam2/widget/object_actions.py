@@ -7,6 +7,7 @@ from weakref import WeakMethod
 from napari.utils.notifications import show_warning
 
 from napari_sam2.widget import edits
+from napari_sam2.widget.job_desk import EDITABLE
 from napari_sam2.widget.object_panel import END_KEY, ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.undo_line import REDO_KEY, UNDO_KEY, UndoLine
@@ -53,9 +54,10 @@ class ObjectActions:
         for key in self._keys:
             self._viewer.bind_key(key, None, overwrite=True)
 
-    def show(self, *, can_edit: bool) -> None:
+    def show(self) -> None:
         """Show what can be done now."""
         movie = self._chosen()
+        can_edit = movie is not None and movie.controller.state in EDITABLE
         undo, redo = (None, None) if movie is None else movie.controller.steps
         self._line.show_steps(undo, redo, can_edit=can_edit)
         self._panel.enable(can_edit=can_edit)

@@ -1,8 +1,9 @@
 """The table of objects: a Qt model of what is told of each, and the view of it."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
+from psygnal import Signal
 from qtpy.QtCore import (
     QAbstractTableModel,
     QItemSelection,
@@ -11,7 +12,6 @@ from qtpy.QtCore import (
     QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
-    Signal,
 )
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
@@ -42,8 +42,8 @@ class ObjectTableModel(QAbstractTableModel):
         The color (R, G, B, A) from 0 to 1 of an object ID; None if it is not known.
     """
 
-    renamed = Signal(object, str)
-    """By somebody in the table: object ID and name. An ID may be too large for an int of Qt."""
+    renamed: ClassVar[Signal] = Signal(int, str)
+    """By somebody in the table: object ID and name."""
 
     def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:
         super().__init__(parent)
@@ -127,7 +127,7 @@ class ObjectTableModel(QAbstractTableModel):
 class ObjectTable(QTableView):
     """The view: rows are selected as a whole, several at once; a header sorts."""
 
-    jumped = Signal(object)
+    jumped: ClassVar[Signal] = Signal(int)
     """The object ID of a row that was double-clicked."""
 
     def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:

@@ -18,7 +18,7 @@ from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import POINT_KEYS
-from napari_sam2.widget.controller import EDITABLE, Controller
+from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
 from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
@@ -58,7 +58,7 @@ class TrackerWidget(QWidget):
         self.form = TrackerForm(
             self, image_choices=self._image_choices, model=ModelChoice(self._models), objects=objects
         )
-        self.actions_on_objects = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
+        self.object_actions = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -160,7 +160,7 @@ class TrackerWidget(QWidget):
         self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
-        self.actions_on_objects.detach()
+        self.object_actions.detach()
         self._show_movie(None)
         for movie in self._movies:
             movie.close()
@@ -205,12 +205,9 @@ class TrackerWidget(QWidget):
             (events.renamed, self._on_layer_renamed),
         ]
 
-    @property
-    def _key_methods(self) -> tuple[Callable[[], None], ...]:
-        objects = self.actions_on_objects
-        return self.new_object, self.toggle_polarity, self.propagate, objects.undo, objects.redo
-
     def _start_movie(self, image: Image) -> OpenMovie:
+        undo, redo = self.object_actions.undo, self.object_actions.redo
+        methods = self.new_object, self.toggle_polarity, self.propagate, undo, redo
         saving = Saving(image)
         movie = OpenMovie(
             self.viewer,
@@ -219,7 +216,7 @@ class TrackerWidget(QWidget):
             open_session=self._opener(image, saving),
             runner=self.runner,
             later=self._later.call,
-            keys=dict(zip(POINT_KEYS, self._key_methods, strict=True)),
+            keys=dict(zip(POINT_KEYS, methods, strict=True)),
             note=self._notices.note,
             on_tool_changed=self._redraw,
         )
@@ -286,7 +283,7 @@ class TrackerWidget(QWidget):
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
         state = movie.controller.state if movie is not None else "idle"
         form.show_state(state, has_session=movie is not None)
-        self.actions_on_objects.show(can_edit=movie is not None and state in EDITABLE)
+        self.object_actions.show()
         form.show_polarity(positive=movie is None or movie.tool.positive)
         form.objects.show_objects(*((movie.controller.object_ids, movie.rows) if movie is not None else ((), dict)))
         if movie is not None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, reopen_session, track
     from napari_sam2.cleaning import Cleaning
+    from napari_sam2.live import session
     from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_sam2.settings import EverythingSettings
     from napari_sam2.tracking_session import TrackingSession
     from napari_sam2.video import Video
-    from napari_sam2.widget.live import session
 
     __version__: str
 
@@ -50,7 +50,7 @@ _HOMES = {
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
     "reopen_session": "napari_sam2.api",
-    "session": "napari_sam2.widget.live",
+    "session": "napari_sam2.live",
     "track": "napari_sam2.api",
 }
 

@@ -124,6 +124,17 @@ def test_boxes_from_the_console_are_drawn_and_moved_as_if_drawn_by_hand(bench: T
     assert bench.session.prompts[5, 2].box == BoxPrompt(2, 5, y - 19, x - 20.25, y + 21, x + 20)
 
 
+def test_numbers_that_a_layer_cannot_hold_stay_what_they_are(bench: ToyBench) -> None:
+    bench.click(0, 1, STILL)
+    bench.points.scale, bench.points.translate = (1, 0.3, 0.7), (0, 0.1, 3.3)
+    bench.click(1, 1, STILL)
+    box, point = BoxPrompt(2, 5, 170.1, 310.3, 210.7, 350.9), PointPrompt(3, 6, 190.123456789, 330.3)
+    bench.session.add_prompts(box, point)
+    bench.session.segment(2, 5)
+    bench.check()
+    assert bench.session.prompts[5, 2].box == box and bench.session.prompts[6, 3].points == (point,)
+
+
 def test_an_outline_that_was_drawn_comes_back_as_it_was(bench: ToyBench) -> None:
     bench.click(0, 1, STILL)
     shapes = bench.make_shapes()

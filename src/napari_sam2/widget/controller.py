@@ -88,12 +88,13 @@ class Controller(JobDesk):
 
     def on_prompts_changed(self, changed: Sequence[ObjectFrame]) -> None:
         """Ask for a mask wherever prompts differ from those before."""
-        for object_id, frame in changed:
-            if not self.prompts.is_own:
-                self._masks.clicked(object_id, frame)
-                self._finder.changed((object_id, frame))
-                self.request_mask(frame, object_id)
         self.objects_changed.emit()
+        if self.prompts.is_own:
+            return
+        for object_id, frame in changed:
+            self._masks.clicked(object_id, frame)
+            self._finder.changed((object_id, frame))
+            self.request_mask(frame, object_id)
         if self.state == "propagating":
             self.status.emit("The click is answered when the propagation ends, or is canceled.")
         self._advance()

@@ -1,10 +1,12 @@
 """Lets the prompt layers show the prompts that the session has, after something else has changed them. No Qt here."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from napari.layers import Shapes
 
 from napari_sam2.layers import Drawing, MaskLayers, add_drawings, replace_points, take_shapes
+from napari_sam2.layers.prompt_reader import read_rows
+from napari_sam2.layers.shape_reader import read_shape_rows
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts, Prompt
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
 
@@ -60,6 +62,7 @@ class LayerSync:
         if watch.points is not None:
             clicks = [p for p in prompts if not isinstance(p, BoxPrompt | MaskPrompt)]
             replace_points(watch.points, watch.image, keys, clicks)
+            self._note_exact(clicks, read_rows(watch.points, watch.image))
             prompts = [p for p in prompts if isinstance(p, BoxPrompt | MaskPrompt)]
         if watch.shapes is not None:
             for prompt, drawing in take_shapes(watch.shapes, watch.image, keys):
@@ -71,9 +74,16 @@ class LayerSync:
             drawable = []
         else:
             add_drawings(shapes, watch.image, drawable)
+            self._note_exact([p for p, _ in drawable], read_shape_rows(shapes, watch.image))
         drawn = {p for p, _ in drawable}
         watch.kept = [p for p in watch.kept if (p.object_id, p.frame) not in keys]
         watch.kept += [p for p in prompts if p not in drawn]
+
+    def _note_exact(self, drawn: Sequence[Prompt], rows: Sequence[Prompt | None]) -> None:
+        """Note what the last rows of a layer stand for, where they are not read as what was drawn."""
+        for prompt, row in zip(reversed(drawn), reversed(rows), strict=False):
+            if row is not None and row != prompt and not isinstance(row, MaskPrompt):
+                self._prompts.exact[row] = prompt
 
     def _drawing(self, prompt: Prompt) -> Drawing | None:
         if isinstance(prompt, BoxPrompt):

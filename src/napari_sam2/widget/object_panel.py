@@ -45,7 +45,7 @@ class ObjectPanel(QWidget):
         layout.addWidget(self.table)
         grid = QGridLayout()
         for at, button in enumerate(self._buttons):
-            grid.addWidget(button, at // 3, at % 3)
+            grid.addWidget(button, at // 2, at % 2)
         layout.addLayout(grid)
 
     @property

@@ -90,7 +90,7 @@ class ObjectTableModel(QAbstractTableModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: D102
         row, column = self._rows[index.row()], index.column()
-        if role == Qt.ItemDataRole.BackgroundRole and column == COLOR:
+        if role == Qt.ItemDataRole.DecorationRole and column == COLOR:
             color = self._color(row.object_id)
             return None if color is None else QColor.fromRgbF(*(float(part) for part in color[:3]))
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -151,7 +151,7 @@ class ObjectTable(QTableView):
         header = self.horizontalHeader()
         header.setMinimumSectionSize(16)
         header.setHighlightSections(False)
-        for column, width in ((COLOR, 18), (ID, 44), (FRAMES, 58), (WORST, 54), (STATE, 72)):
+        for column, width in ((COLOR, 24), (ID, 40), (FRAMES, 58), (WORST, 52), (STATE, 66)):
             self.setColumnWidth(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         self.doubleClicked.connect(self._on_double_click)

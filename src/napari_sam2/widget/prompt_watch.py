@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sam2.errors import NapariSam2Error, PromptError
 from napari_sam2.layers import movie_shape, read_prompts, read_shapes
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt, check_prompts, group_prompts
 
 ObjectFrame = tuple[int, int]
 """(object ID, frame), as `group_prompts` has them."""
@@ -35,6 +35,8 @@ class PromptWatch:
         """The highest object ID that any prompt ever had."""
         self.kept: list[Prompt] = []
         """Prompts of the session that no layer can show: masks that were painted, or came from elsewhere."""
+        self.exact: dict[Prompt, Prompt] = {}
+        """By what is read of a point or a box that the plugin drew, what it stands for: shapes are kept in float32."""
         self.is_own = False
         """Whether what is being told has been changed by the plugin itself."""
         self._ignored = ""
@@ -129,12 +131,13 @@ class PromptWatch:
 
     def _grouped(self, on_ignored: Callable[[str], None]) -> dict[ObjectFrame, ObjectPrompts]:
         # Points last: on the same frame they refine what the others give.
-        prompts: list[Prompt] = [*self.kept]
+        prompts: list[Prompt] = []
         if self.shapes is not None:
             prompts += read_shapes(self.shapes, self.image, on_ignored=on_ignored)
         if self.points is not None:
             prompts += read_prompts(self.points, self.image, on_ignored=on_ignored)
-        return group_prompts(prompts)
+        exact = [p if isinstance(p, MaskPrompt) else self.exact.get(p, p) for p in prompts]
+        return group_prompts([*self.kept, *exact])
 
     def _leave(self, layer: Points | Shapes | None) -> None:
         if layer is not None:

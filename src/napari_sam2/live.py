@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any, cast
 
 from napari_sam2.errors import SessionError
-from napari_sam2.widget.tracker_widget import TrackerWidget
 
 if TYPE_CHECKING:
     from napari_sam2.tracking_session import TrackingSession
@@ -28,6 +27,8 @@ def session(viewer: Any) -> "TrackingSession":
     MovieError, CheckpointError
         If it cannot be opened.
     """
+    from napari_sam2.widget import TrackerWidget
+
     docked = getattr(viewer.window, "dock_widgets", {}).values()
     widget = next((widget for widget in docked if isinstance(widget, TrackerWidget)), None)
     if widget is None:

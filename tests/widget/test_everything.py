@@ -195,7 +195,7 @@ def test_one_thing_at_a_time(paused: Bench) -> None:
     paused.controller.segment_everything(HERE)
     paused.controller.edit(edits.remove([1]))
     assert "Masks are being made" in paused.notes[0]
-    assert "before you remove objects" in paused.notes[1]
+    assert "wait for the end" in paused.notes[1]
     assert point_ids(paused) == [1]
     paused.runner.finish()
 

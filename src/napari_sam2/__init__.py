@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, reopen_session, track
     from napari_sam2.cleaning import Cleaning
+    from napari_sam2.live import session
     from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
@@ -32,6 +33,7 @@ __all__ = [
     "load_model",
     "open_session",
     "reopen_session",
+    "session",
     "track",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
     "reopen_session": "napari_sam2.api",
+    "session": "napari_sam2.live",
     "track": "napari_sam2.api",
 }
 

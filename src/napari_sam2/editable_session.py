@@ -67,6 +67,28 @@ class EditableSession:
         """For a new object, 1 or more: an ID that no object of this session ever had, removed ones included."""
         return self._objects.next_id
 
+    @property
+    def names(self) -> dict[int, str]:
+        """By object ID, what people call it; most have no name."""
+        return dict(self._objects.names)
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """By object ID, the frame from which on it is there no more; see `end`."""
+        return dict(self._objects.ends)
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object a name for people to read, of 200 characters at most; an empty one takes it away.
+
+        The name stays with the ID, whatever is merged, split or swapped, and goes with the object.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object, or the name is too long; then nothing changes.
+        """
+        object_edits.rename(self._objects, index(object_id), name)
+
     def merge(self, into: int, other: int) -> None:
         """Make one object of two, such as the pieces of a cell that was lost and clicked again.
 

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from napari_sam2.session_objects import SessionObjects
     from napari_sam2.tracked_object import TrackedObject
 
+_WORDS = {
+    "segment": "answer for",
+    "accept": "mask of",
+    "remove": "removal of",
+    "rename": "name of",
+    "approve": "approval of",
+    "disapprove": "disapproval of",
+    "undo": "change of",
+}
 _NOTHING_BYTES, _RECORD_BYTES = 64, 500
 """About what a record takes of which nothing is known, and another one without its arrays."""
 
@@ -95,6 +104,7 @@ class Moment:
     """
 
     ends: dict[int, int]
+    names: dict[int, str]
     run: "Run | None"
     objects: "dict[int, TrackedObject | None]" = field(default_factory=dict)
     records: Records = field(default_factory=dict)
@@ -108,9 +118,10 @@ class Moment:
                     objects.put(known)
         for known, records in self.records.items():
             if objects.get(known.object_id) is known:
+                objects.logs.touching(known, records.keys())
                 for frame, kept in records.items():
                     known.restore(frame, kept.unpacked())
-        objects.ends = dict(self.ends)
+        objects.ends, objects.names = dict(self.ends), dict(self.names)
         objects.edits += 1
 
     @property
@@ -139,7 +150,7 @@ class Change:
 
     def __init__(self, step: Step, objects: "SessionObjects", run: "Run | None") -> None:
         self.step = step
-        self.before = Moment(dict(objects.ends), run)
+        self.before = Moment(dict(objects.ends), dict(objects.names), run)
         self.after: Moment | None = None
         self.name = ""
         self.nbytes = 1000
@@ -164,7 +175,7 @@ class Change:
         self._there = None
         self.nbytes += sum(known.masklet.nbytes for known in before.objects.values() if known is not None)
         self.name = self._describe(objects)
-        if before.objects or (objects.ends, run) != (before.ends, before.run):
+        if before.objects or (objects.ends, objects.names, run) != (before.ends, before.names, before.run):
             return True
         pairs = ((kept, known.record(t)) for known, at in before.records.items() for t, kept in at.items())
         return any(not _same(kept.unpacked(), record) for kept, record in pairs)
@@ -185,7 +196,9 @@ class Change:
 
     def keep_after(self, objects: "SessionObjects", run: "Run | None") -> None:
         """Keep what is there now, so that it can be done again."""
-        self.after = Moment(dict(objects.ends), run, {i: objects.get(i) for i in self.before.objects})
+        self.after = Moment(
+            dict(objects.ends), dict(objects.names), run, {i: objects.get(i) for i in self.before.objects}
+        )
         for known, records in self.before.records.items():
             if objects.get(known.object_id) is known:
                 self.after.records[known] = {frame: KeptRecord.of(known.record(frame)) for frame in records}
@@ -198,7 +211,7 @@ class Change:
 
     def lose(self) -> None:
         """Drop everything."""
-        self.before, self.after, self.is_lost = Moment({}, None), None, True
+        self.before, self.after, self.is_lost = Moment({}, {}, None), None, True
 
     def _is_new(self, known: "TrackedObject") -> bool:
         return known.object_id in self.before.objects and self.before.objects[known.object_id] is not known
@@ -213,9 +226,7 @@ class Change:
             return f"everything on frame {frame}"
         if kind == "prompts":
             return _describe_prompts(list(self._changed_prompts(now)))
-        words = {"segment": "answer for", "accept": "mask of", "remove": "removal of", "undo": "change of"}
-        words |= {"approve": "approval of", "disapprove": "disapproval of"}
-        return f"{words.get(kind, f'{kind} of')} {_name(ids)}"
+        return f"{_WORDS.get(kind, f'{kind} of')} {_name(ids)}"
 
     def _changed_prompts(
         self, now: "Mapping[int, TrackedObject]"

@@ -16,6 +16,9 @@ from napari_sam2.prompts import MAX_OBJECT_ID, MaskPrompt, ObjectPrompts
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.tracked_object import TrackedObject
 
+MAX_NAME = 200
+"""Of how many characters the name of an object may be."""
+
 Records = dict[int, FrameRecord]
 """What is known of an object, by frame."""
 
@@ -100,6 +103,22 @@ def end(objects: SessionObjects, object_id: int, frame: int) -> None:
     with objects.logs.step("end"):
         _put(objects, known, _settled(before, objects.shape_yx))
         objects.ends[object_id] = frame
+
+
+def rename(objects: SessionObjects, object_id: int, name: str) -> None:
+    """See `TrackingSession.rename`."""
+    known, name = _one(objects, object_id), " ".join(name.split())
+    if len(name) > MAX_NAME:
+        raise PromptError(
+            f"the name {name[:20]!r}... of object {object_id} has {len(name)} characters, expected {MAX_NAME} at most: "
+            "give a shorter one"
+        )
+    if name == objects.names.get(object_id, ""):
+        return
+    with objects.logs.step("rename"):
+        objects.logs.touching(known, ())
+        others = {i: other for i, other in objects.names.items() if i != object_id}
+        objects.names = others | ({object_id: name} if name else {})
 
 
 def _one(objects: SessionObjects, object_id: int) -> TrackedObject:

@@ -82,6 +82,11 @@ class MaskPrompt:
         mask.flags.writeable = False
         object.__setattr__(self, "mask", mask)
 
+    @property
+    def packed(self) -> bytes:
+        """Its pixels at a bit a pixel, row by row."""
+        return np.packbits(self.mask).tobytes()
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MaskPrompt):
             return NotImplemented
@@ -91,7 +96,7 @@ class MaskPrompt:
         return hash(self._key())
 
     def _key(self) -> tuple[int, int, tuple[int, ...], bytes]:
-        return self.frame, self.object_id, self.mask.shape, np.packbits(self.mask).tobytes()
+        return self.frame, self.object_id, self.mask.shape, self.packed
 
 
 Prompt = PointPrompt | BoxPrompt | MaskPrompt

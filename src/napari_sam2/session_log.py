@@ -18,6 +18,7 @@ StepKind = Literal[
     "split",
     "swap",
     "end",
+    "rename",
     "settings",
     "frame",
     "undo",

@@ -24,12 +24,15 @@ class SessionObjects(Mapping[int, TrackedObject]):
         Grows with each edit, so that a propagation notices.
     ends
         By object ID, the frame from which on an object is there no more.
+    names
+        By object ID, what people call it; most have none.
     """
 
     def __init__(self, follower: Follower) -> None:
         self.logs = SessionLogs()
         self.edits = 0
         self.ends: dict[int, int] = {}
+        self.names: dict[int, str] = {}
         self._highest_id = 0
         self._follower = follower
         self._shelf = Shelf()
@@ -117,6 +120,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
                 self.logs.removing(self._known[object_id])
                 del self._known[object_id]
                 self.ends.pop(object_id, None)
+                self.names.pop(object_id, None)
             self.edits += 1
 
     def prompted_on(self, frame: int, object_id: int) -> TrackedObject:

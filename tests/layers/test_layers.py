@@ -22,7 +22,7 @@ from napari_sam2.layers import (
     movie_shape,
     read_frame,
     read_prompts,
-    remove_objects,
+    replace_points,
     reset_undo,
     write_frame,
 )
@@ -284,11 +284,12 @@ def test_clicks_written_are_read_again(kwargs: dict[str, object]) -> None:
     assert len(points.data) == 4
 
 
-def test_clicks_of_objects_are_removed() -> None:
+def test_points_of_some_objects_and_frames_are_replaced() -> None:
     movie = image()
     points = create_prompt_layer(movie)
-    add_clicks(points, movie, [PointPrompt(t, i, 3.0, 4.0) for i in (1, 2, 3) for t in (0, 1)])
-    remove_objects(points, {1, 3, 8})
-    assert [(p.frame, p.object_id) for p in read_prompts(points, movie)] == [(0, 2), (1, 2)]
-    remove_objects(points, {8})
-    assert len(points.data) == 2
+    add_clicks(points, movie, [PointPrompt(t, i, 3.0, 4.0) for i in (1, 2) for t in (0, 1)])
+    replace_points(points, movie, {(1, 0), (2, 1), (8, 0)}, [PointPrompt(1, 2, 5.0, 6.0, positive=False)])
+    kept = [PointPrompt(1, 1, 3.0, 4.0), PointPrompt(0, 2, 3.0, 4.0)]
+    assert read_prompts(points, movie) == [*kept, PointPrompt(1, 2, 5.0, 6.0, positive=False)]
+    replace_points(points, movie, {(8, 0)}, ())
+    assert len(points.data) == 3

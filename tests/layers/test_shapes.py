@@ -5,7 +5,7 @@ import pytest
 from napari.layers import Image, Shapes
 
 from napari_sam2.errors import PromptError
-from napari_sam2.layers import create_shape_layer, read_shapes, remove_objects
+from napari_sam2.layers import Drawing, add_drawings, create_shape_layer, read_shapes, take_shapes
 from napari_sam2.layers.shape_reader import shape_defaults
 from napari_sam2.prompts import BoxPrompt, MaskPrompt
 
@@ -84,12 +84,26 @@ def test_a_layer_that_is_no_prompt_layer_is_refused() -> None:
         read_shapes(stranger, image())
 
 
-def test_all_shapes_of_an_object_are_removed() -> None:
+@pytest.mark.parametrize("kind", ["rectangle", "ellipse", "polygon"])
+def test_shapes_are_taken_and_drawn_again_as_they_were(kind: str) -> None:
     movie = image()
     layer = create_shape_layer(movie)
     for object_id in (1, 2, 1):
-        draw(layer, corners(0, 5, 5, 9, 9), "rectangle", object_id)
-    remove_objects(layer, {1, 9})
+        draw(layer, corners(object_id, 5, 5.25, 9, 9), kind, object_id)
+    before = read_shapes(layer, movie)
+    taken = take_shapes(layer, movie, {(1, 1), (9, 0)})
     assert list(layer.features["object_id"]) == [2]
-    remove_objects(layer, {9})
-    assert layer.nshapes == 1
+    assert [prompt for prompt, _ in taken] == [before[0], before[2]]
+    assert take_shapes(layer, movie, {(9, 0)}) == []
+    layer.feature_defaults = shape_defaults(7)
+    add_drawings(layer, movie, taken)
+    assert read_shapes(layer, movie) == [before[1], before[0], before[2]]
+    assert layer.selected_data == set() and list(layer.feature_defaults["object_id"]) == [7]
+
+
+def test_a_box_is_drawn_as_the_rectangle_that_is_read_as_it() -> None:
+    movie = image(**PLACED)
+    layer = create_shape_layer(movie)
+    box = BoxPrompt(3, 5, 1.25, -0.5, 17.5, 30.75)
+    add_drawings(layer, movie, [(box, Drawing.of_box(box))])
+    assert read_shapes(layer, movie) == [box]

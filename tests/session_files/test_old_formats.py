@@ -56,6 +56,17 @@ def test_row_42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, 
     session.close()
 
 
+def test_row_34_objects_of_an_older_session_have_no_names_and_can_be_given_some(folder, monkeypatch):
+    toy = ToyModel().install(monkeypatch)
+    session = again(toy, folder)
+    assert session.names == {}
+    session.rename(5, "the last")
+    session.close()
+    session = again(toy, folder)
+    assert session.names == {5: "the last"}
+    session.close()
+
+
 def test_row_34_what_an_older_session_holds_is_told(folder):
     told = describe(folder)
     assert told["objects"] == "3"

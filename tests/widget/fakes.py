@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_sam2.found_objects import Everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.prompts import ObjectPrompts, PointPrompt, Prompt, check_prompts, group_prompts
 from napari_sam2.reviewed_session import Doubt
+from napari_sam2.session_log import SessionLogs
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
 from sam2_torch.mask_generator import Progress
 
@@ -48,6 +50,12 @@ class FakeSession:
     cleaning: Cleaning = field(default_factory=Cleaning)
     accepted: dict[tuple[int, int], FrameMask] = field(default_factory=dict)
     next_object_id: int = 1
+    names: dict[int, str] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    logs: SessionLogs = field(default_factory=SessionLogs)
+    history: SimpleNamespace = field(
+        default_factory=lambda: SimpleNamespace(is_running=False, undo_name=None, redo_name=None)
+    )
     qualities: list[float] = field(default_factory=list)
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
@@ -65,6 +73,7 @@ class FakeSession:
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
         self.prompts = groups
+        self._touch(*(object_id for object_id, _ in changed))
         self.next_object_id = max([self.next_object_id, *(object_id + 1 for object_id, _ in groups)])
         self.accepted = {key: mask for key, mask in self.accepted.items() if key not in changed}
         for object_id, frame in changed - groups.keys():
@@ -84,7 +93,8 @@ class FakeSession:
         return self._keep(frame, object_id, self._mask(group))
 
     def remove_object(self, object_id: int) -> None:
-        self.masklets.pop(object_id, None)
+        frames = [frame for i, frame in self.prompts if i == object_id]
+        self._touch(object_id, frames=[*frames, *self.masklets.pop(object_id, ())])
         self.prompts = {key: group for key, group in self.prompts.items() if key[0] != object_id}
 
     def everything(self, frame: int, *, settings: Any = None) -> Generator[Progress, None, Everything]:
@@ -175,6 +185,12 @@ class FakeSession:
         masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
         return compose_labels(masks, self.shape[1:])
 
+    def _touch(self, *object_ids: int, frames: Iterable[int] = ()) -> None:
+        """Tell listeners that something happened to objects."""
+        with self.logs.step("prompts"):
+            for object_id in object_ids:
+                self.logs.touching(SimpleNamespace(object_id=object_id), list(frames))
+
     def _frames(self, direction: str, first: int | None, last: int | None) -> list[int]:
         first, last = first or 0, self.shape[0] - 1 if last is None else last
         starts = [frame for _, frame in self.prompts]
@@ -195,6 +211,7 @@ class FakeSession:
         return mask
 
     def _keep(self, frame: int, object_id: int, mask: np.ndarray) -> FrameMask | None:
+        self._touch(object_id, frames=[frame])
         masklet = self.masklets.setdefault(object_id, Masklet(object_id))
         found = FrameMask.from_full(mask, frame=frame, object_id=object_id, score=5.0, predicted_iou=0.9)
         if found is None:

@@ -72,7 +72,7 @@ def test_buttons_change_object_and_polarity(desk: Desk) -> None:
     desk.click_canvas(image, 40, 40)
     assert list(desk.viewer.layers["point_prompts"].features["polarity"]) == ["positive", "negative"]
     assert any("positive point" in note for note in desk.notes())
-    assert [form.objects.item(row).text() for row in range(form.objects.count())] == ["object 1", "object 2"]
+    assert form.objects.table.objects.object_ids == [1, 2]
 
 
 def test_napari_keys_of_points_layers_still_work(desk: Desk) -> None:
@@ -82,10 +82,10 @@ def test_napari_keys_of_points_layers_still_work(desk: Desk) -> None:
     ours = {str(key) for key in desk.viewer.layers["point_prompts"].keymap}
     taken = {str(key) for keys in get_settings().shortcuts.shortcuts.values() for key in keys}
     points = {str(key) for key in Points.class_keymap} | {str(key) for key in desk.viewer.keymap}
-    assert {"M", "T", "Shift+S"} == ours
-    # Labels layers have M and Shapes layers T; on a Points layer both are free.
+    assert {"M", "T", "Shift+S", "Ctrl+Z", "Ctrl+Shift+Z"} == ours
+    # Labels layers have M and undo, Shapes layers T; on a Points layer all of them are free.
     assert not ours & points
-    assert ours & taken <= {"M", "T"}
+    assert ours & taken <= {"M", "T", "Ctrl+Z", "Ctrl+Shift+Z"}
 
 
 def test_a_newer_click_overtakes_an_older_one(desk: Desk) -> None:

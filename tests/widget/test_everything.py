@@ -9,6 +9,7 @@ import pytest
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.layers.prompt_reader import prompt_defaults
 from napari_sam2.settings import EverythingSettings
+from napari_sam2.widget import edits
 from napari_sam2.widget.answers import PropagationRequest, SearchRequest
 from napari_sam2.widget.finder import NOTHING_FOUND
 from widget.conftest import Desk
@@ -98,7 +99,7 @@ def test_removed_in_one_go(bench: Bench) -> None:
     bench.click(3, 30, 50, object_id=1)
     bench.controller.segment_everything(HERE)
     bench.controller.propagate(PropagationRequest("both"))
-    bench.controller.remove([2, 3, 4])
+    bench.controller.edit(edits.remove([2, 3, 4]))
     assert point_ids(bench) == [1]
     assert all(shown(bench, t) == {1} for t in range(8))
     assert set(bench.session.masklets) == {1}
@@ -192,9 +193,9 @@ def test_one_thing_at_a_time(paused: Bench) -> None:
     paused.runner.finish()
     paused.controller.propagate(PropagationRequest("forward"))
     paused.controller.segment_everything(HERE)
-    paused.controller.remove([1])
-    assert "Masks are being made already" in paused.notes[0]
-    assert "before you remove objects" in paused.notes[1]
+    paused.controller.edit(edits.remove([1]))
+    assert "Masks are being made" in paused.notes[0]
+    assert "wait for the end" in paused.notes[1]
     assert point_ids(paused) == [1]
     paused.runner.finish()
 
@@ -234,12 +235,12 @@ def test_the_button_finds_the_cells_of_the_frame_on_screen(filled: Desk) -> None
     filled.wait_idle()
     assert set(np.unique(filled.frame(4))) == {0, 1, 2}
     assert filled.session.qualities == [0.65]
-    assert form.selected_objects() == [1, 2]
+    assert form.objects.selected_objects() == [1, 2]
     assert "2 cells found" in form.status.text()
-    filled.click(form.remove)
+    filled.click(form.objects.remove)
     filled.wait_idle()
     assert not filled.frame(4).any()
-    assert form.objects.count() == 0
+    assert form.objects.table.objects.object_ids == []
     assert len(filled.widget.controller.prompts.points.data) == 0
 
 

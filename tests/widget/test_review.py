@@ -195,7 +195,7 @@ def test_only_selected_objects_are_propagated(tracked):
     form.whose.setCurrentText("Selected objects")
     tracked.click(form.propagate)
     assert tracked.notes() == ["Select objects in the list first."]
-    form.select_objects([2])
+    form.objects.select_objects([2])
     tracked.session.masklets[1].remove(5)
     tracked.session.masklets[2].remove(5)
     tracked.click(form.propagate)

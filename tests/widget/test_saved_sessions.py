@@ -97,7 +97,7 @@ def test_row_34_points_and_masks_are_back_in_a_new_viewer(
     assert points.features["object_id"].tolist() == features["object_id"].tolist()
     assert points.features["polarity"].tolist() == features["polarity"].tolist()
     np.testing.assert_array_equal(masks(desk), before)
-    assert desk.widget.form.objects.count() == 2 and desk.widget.form.object_id.value() == 3
+    assert desk.widget.form.objects.table.objects.object_ids == [1, 2] and desk.widget.form.object_id.value() == 3
     assert line(desk) == "Saved: movie.sam2" and len(desk.notes()) == 1
     # What the layers say is what the session knows: nothing is asked anew.
     assert desk.widget.session.set_prompts(desk.widget.controller.prompts.usable()[0]) == set()

@@ -38,7 +38,7 @@ def test_a_box_drawn_is_a_prompt_of_the_object_chosen(desk: Desk) -> None:
     assert key == (5, 3)
     assert isinstance(group.box, BoxPrompt)
     np.testing.assert_allclose([group.box.y0, group.box.x0, group.box.y1, group.box.x1], [10, 12, 30, 40], atol=1)
-    assert [form.objects.item(row).text() for row in range(form.objects.count())] == ["object 5"]
+    assert form.objects.table.objects.object_ids == [5]
     assert desk.frame(3)[20, 25] == 5 and desk.frame(3)[20, 45] == 0
     assert not desk.notes()
 
@@ -63,8 +63,8 @@ def test_shapes_go_with_their_object_and_a_removed_layer_is_made_anew(desk: Desk
     desk.click(form.outline)
     drag(desk, (10, 10), (10, 30), (30, 30), (30, 10), (12, 10))
     desk.wait_idle()
-    form.select_objects({1})
-    desk.click(form.remove)
+    form.objects.select_objects({1})
+    desk.click(form.objects.remove)
     desk.wait_idle()
     shapes = desk.viewer.layers["shape_prompts"]
     assert shapes.nshapes == 0 and desk.frame(0).max() == 0

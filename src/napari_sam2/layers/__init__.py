@@ -10,18 +10,20 @@ from napari_sam2.layers.masklet_writer import (
 )
 from napari_sam2.layers.masks import MaskLayer, MaskLayers
 from napari_sam2.layers.prompt_reader import create_prompt_layer, read_prompts
-from napari_sam2.layers.prompt_writer import add_clicks, remove_objects
+from napari_sam2.layers.prompt_writer import Drawing, add_clicks, add_drawings, replace_points, take_shapes
 from napari_sam2.layers.saving import Saving
 from napari_sam2.layers.session import open_layer_session
 from napari_sam2.layers.shape_reader import create_shape_layer, read_shapes
 from napari_sam2.layers.transforms import carried_over, movie_shape
 
 __all__ = [
+    "Drawing",
     "HandEdits",
     "MaskLayer",
     "MaskLayers",
     "Saving",
     "add_clicks",
+    "add_drawings",
     "carried_over",
     "create_labels_layer",
     "create_prompt_layer",
@@ -32,7 +34,8 @@ __all__ = [
     "read_frame",
     "read_prompts",
     "read_shapes",
-    "remove_objects",
+    "replace_points",
     "reset_undo",
+    "take_shapes",
     "write_frame",
 ]

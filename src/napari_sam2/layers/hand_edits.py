@@ -54,6 +54,14 @@ class HandEdits:
         self._before[frame] = pixels, np.where(edited, before, labels.flat[pixels]).astype(np.uint32)
         return merged
 
+    def forget(self, object_id: int, frame: int) -> None:
+        """Let the pixels of an object that were painted on a frame, and those erased from it, be the model's again."""
+        if frame in self._before:
+            pixels, before = self._before[frame]
+            now = read_frame(self._layer, frame).flat[pixels]
+            kept = (now == before) | ((now != object_id) & (before != object_id))
+            self._before[frame] = pixels[kept], before[kept]
+
     def mask_prompts(self, skip: Iterable[tuple[int, int]] = ()) -> Iterator[MaskPrompt]:
         """Yield the objects whose pixels were edited, as masks for the model to go by.
 

@@ -62,6 +62,8 @@ class MaskLayers:
     def __init__(self, labels: Labels) -> None:
         self.main = MaskLayer(labels)
         self.single: dict[int, MaskLayer] = {}
+        self.given: dict[tuple[int, int], MaskPrompt] = {}
+        """By (object ID, frame), what was painted as far as the session was told of it."""
         self._strokes_at_click: dict[tuple[int, int], int] = {}
 
     def __iter__(self) -> Iterator[MaskLayer]:
@@ -101,6 +103,19 @@ class MaskLayers:
         skip = {key for key, strokes in self._strokes_at_click.items() if strokes == self._strokes(key[1])}
         painted = {(p.object_id, p.frame): p for mask_layer in self for p in mask_layer.edits.mask_prompts(skip)}
         return list(painted.values())
+
+    def outdate(self, object_id: int, frame: int) -> None:
+        """Let what was painted of an object on a frame go: the session says something else of it by now."""
+        self.clicked(object_id, frame)
+        self.given.pop((object_id, frame), None)
+        for mask_layer in self:
+            mask_layer.edits.forget(object_id, frame)
+
+    def give_prompts(self) -> list[MaskPrompt]:
+        """Return `mask_prompts` for the session to be told of them."""
+        prompts = self.mask_prompts()
+        self.given = {(prompt.object_id, prompt.frame): prompt for prompt in prompts}
+        return prompts
 
     def _strokes(self, frame: int) -> int:
         return sum(mask_layer.edits.strokes[frame] for mask_layer in self)

@@ -67,6 +67,19 @@ def read_prompts(
     PromptError
         If the layer has no time axis or no `object_id`.
     """
+    rows = read_rows(points_layer, image_layer)
+    prompts = [prompt for prompt in rows if prompt is not None]
+    ignored = len(rows) - len(prompts)
+    if ignored and on_ignored is not None:
+        on_ignored(
+            f"{ignored} {'point' if ignored == 1 else 'points'} of '{points_layer.name}' ignored: outside the movie, "
+            "or without an object ID of 1 or more. Move or delete what should not be there."
+        )
+    return prompts
+
+
+def read_rows(points_layer: Points, image_layer: Image) -> list[PointPrompt | None]:
+    """Read each point as a prompt, None for those that are none. For the rest see `read_prompts`."""
     if len(points_layer.data) == 0:
         return []
     features = points_layer.features
@@ -78,16 +91,12 @@ def read_prompts(
     polarity = features["polarity"] if "polarity" in features else [POSITIVE] * len(features)
     tyx = to_image_pixels(points_layer.data, points_layer, image_layer)
     shape = movie_shape(image_layer)
-    prompts: list[PointPrompt] = []
+    prompts: list[PointPrompt | None] = []
     for (t, y, x), object_id, sign in zip(tyx.tolist(), features["object_id"], polarity, strict=True):
         if _is_inside((t, y, x), shape) and _is_object_id(object_id):
             prompts.append(PointPrompt(nearest_frame(t), int(object_id), y, x, positive=str(sign) != NEGATIVE))
-    ignored = len(tyx) - len(prompts)
-    if ignored and on_ignored is not None:
-        on_ignored(
-            f"{ignored} {'point' if ignored == 1 else 'points'} of '{points_layer.name}' ignored: outside the movie, "
-            "or without an object ID of 1 or more. Move or delete what should not be there."
-        )
+        else:
+            prompts.append(None)
     return prompts
 
 

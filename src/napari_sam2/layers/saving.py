@@ -86,7 +86,7 @@ class Saving:
         from napari_sam2.api import open_session
         from napari_sam2.session_files.session_folder import begin_autosave
 
-        session = open_session(self._image, model=model, diameter=diameter, precision=precision, history_bytes=0)
+        session = open_session(self._image, model=model, diameter=diameter, precision=precision)
         file = movie_file(self._image)
         for folder in new_places(file, self._image.name):
             try:
@@ -110,7 +110,7 @@ class Saving:
         from napari_sam2.session_files.session_folder import open_stored
 
         try:
-            self.stored = open_stored(folder, self._image, history_bytes=0, on_written=self._on_written)
+            self.stored = open_stored(folder, self._image, on_written=self._on_written)
         except BaseException:
             # The next click begins a new session.
             self.folder = None
@@ -127,7 +127,6 @@ class Saving:
             model=model,
             # It is the same layer, however its pixels were edited since.
             despite_changes=True,
-            history_bytes=0,
             change=Change(diameter, precision),
             on_written=self._on_written,
         )

@@ -68,6 +68,19 @@ def read_shapes(
     PromptError
         If the layer has no time axis or no `object_id`.
     """
+    rows = read_shape_rows(shapes_layer, image_layer)
+    prompts = [prompt for prompt in rows if prompt is not None]
+    ignored = len(rows) - len(prompts)
+    if ignored and on_ignored is not None:
+        on_ignored(
+            f"{ignored} {'shape' if ignored == 1 else 'shapes'} of '{shapes_layer.name}' ignored: lines and paths, and "
+            "shapes outside the movie or without an object ID of 1 or more, are no prompts. Delete or move them."
+        )
+    return prompts
+
+
+def read_shape_rows(shapes_layer: Shapes, image_layer: Image) -> list[BoxPrompt | MaskPrompt | None]:
+    """Read each shape as a prompt, None for those that are none. For the rest see `read_shapes`."""
     if shapes_layer.nshapes == 0:
         return []
     if shapes_layer.ndim < 3 or "object_id" not in shapes_layer.features:
@@ -76,20 +89,12 @@ def read_shapes(
             "expected shapes t, y, x with the feature 'object_id': draw in the layer that the plugin makes"
         )
     num_frames, *shape = movie_shape(image_layer)
-    prompts: list[BoxPrompt | MaskPrompt] = []
+    prompts: list[BoxPrompt | MaskPrompt | None] = []
     for kind, vertices, object_id in zip(
         shapes_layer.shape_type, shapes_layer.data, shapes_layer.features["object_id"], strict=True
     ):
         tyx = to_image_pixels(vertices, shapes_layer, image_layer)
-        prompt = _prompt(str(kind), tyx, object_id, num_frames, (shape[0], shape[1]))
-        if prompt is not None:
-            prompts.append(prompt)
-    ignored = shapes_layer.nshapes - len(prompts)
-    if ignored and on_ignored is not None:
-        on_ignored(
-            f"{ignored} {'shape' if ignored == 1 else 'shapes'} of '{shapes_layer.name}' ignored: lines and paths, and "
-            "shapes outside the movie or without an object ID of 1 or more, are no prompts. Delete or move them."
-        )
+        prompts.append(_prompt(str(kind), tyx, object_id, num_frames, (shape[0], shape[1])))
     return prompts
 
 

@@ -36,6 +36,7 @@ class Autosave:
         self._pending: dict[int, tuple[TrackedObject, set[int]]] = {}
         self._removed: set[int] = set()
         self._written = self._values()
+        self._names = dict(session.objects.names)
         # Sessions of older versions lack some values, which are written with the first step.
         self._missing = self._written.keys() - store.read_meta().keys()
 
@@ -89,7 +90,8 @@ class Autosave:
         """Write whatever is not written yet. Raises as `end` does."""
         values = self._values()
         changed = {name: value for name, value in values.items() if value != self._written[name]}
-        if not (changed or self._pending or self._removed):
+        names = dict(self._session.objects.names)
+        if not (changed or self._pending or self._removed or names != self._names):
             return
         try:
             with self.store.database.transaction() as connection:
@@ -97,11 +99,13 @@ class Autosave:
                     self.store.remove(connection, object_id)
                 pending = ((known, t) for known, frames in self._pending.values() for t in sorted(frames))
                 self.store.write(connection, ((known.object_id, t, known.record(t)) for known, t in pending))
+                if self._removed or names != self._names:
+                    self.store.write_names(connection, names)
                 write_meta(connection, changed | {name: values[name] for name in self._missing})
         except BaseException:
             self.store.forget_numbers()
             raise
-        self._written, self._missing = values, set()
+        self._written, self._missing, self._names = values, set(), names
         self._pending, self._removed = {}, set()
 
     def close(self) -> None:

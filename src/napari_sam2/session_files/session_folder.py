@@ -238,6 +238,7 @@ def _reopened(
         # A session that was stored before there were any has none.
         session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
         session.objects.ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in session.objects}
+    session.objects.names = store.names()
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
     other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
     if database.read_only_because is None:

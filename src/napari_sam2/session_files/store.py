@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -16,6 +16,7 @@ from napari_sam2.confidence import SIGNS, UNKNOWN, sign_columns
 from napari_sam2.errors import SessionError
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
+from napari_sam2.object_edits import MAX_NAME
 from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts
 from napari_sam2.session_files import rows
 from napari_sam2.session_files.database import Database, damaged
@@ -51,6 +52,14 @@ class SessionStore:
             if not all(type(i) is int and 1 <= i <= MAX_OBJECT_ID for i in ids):
                 raise ValueError("an object has an ID that is none")
         return ids
+
+    def names(self) -> dict[int, str]:
+        """By object ID, the names of those that have one."""
+        found = self.database.rows("SELECT object_id, name FROM objects WHERE name IS NOT NULL")
+        with self._damage_told():
+            if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for _, name in found):
+                raise ValueError("an object has a name that is none")
+        return dict(found)
 
     def mask(self, object_id: int, frame: int) -> FrameMask | None:
         """The mask on a frame, if there is one."""
@@ -97,6 +106,15 @@ class SessionStore:
             table = np.array(found, np.int64).reshape(-1, 2)
             self._check_frames(table[:, 0].tolist())
         return table[:, 0], table[:, 1]
+
+    def predicted_ious(self, object_id: int) -> list[tuple[int, float]]:
+        """The frames that have a mask, each with the predicted IoU of that."""
+        sql = f"SELECT frame, predicted_iou FROM frames WHERE object_id = ? AND state = {rows.MASK}"
+        found = self.database.rows(sql, object_id)
+        with self._damage_told():
+            if not all(type(frame) is int and isinstance(iou, float) for frame, iou in found):
+                raise ValueError(f"the masks of object {object_id} have no predicted IoU")
+        return found
 
     def trail(self, object_id: int) -> Iterator[tuple[int, Origin]]:
         """Where an object was tracked, and how."""
@@ -162,6 +180,12 @@ class SessionStore:
         connection.executemany(f"INSERT OR REPLACE INTO frames VALUES ({', '.join('?' * 12)})", frames)
         connection.executemany(f"INSERT INTO signs VALUES ({', '.join('?' * 7)})", signs)
         connection.executemany(f"INSERT INTO marks VALUES ({', '.join('?' * 4)})", marks)
+
+    def write_names(self, connection: sqlite3.Connection, names: Mapping[int, str]) -> None:
+        """Let these be the names of objects, and no others."""
+        connection.execute("UPDATE objects SET name = NULL WHERE name IS NOT NULL")
+        upsert = "INSERT INTO objects (object_id, name) VALUES (?, ?) ON CONFLICT DO UPDATE SET name = excluded.name"
+        connection.executemany(upsert, names.items())
 
     def remove(self, connection: sqlite3.Connection, object_id: int) -> None:
         """Forget an object."""

@@ -11,11 +11,13 @@ from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import ObjectPrompts, Prompt
+from napari_sam2.session_log import SessionLogs
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 
 if TYPE_CHECKING:
     from napari_sam2.found_objects import Everything
+    from napari_sam2.history import History
     from sam2_torch.mask_generator import Progress
 
 Key = tuple[int, int]
@@ -61,6 +63,21 @@ class SessionLike(Protocol):
     def masklets(self) -> Mapping[int, Masklet]: ...  # noqa: D102
     @property
     def next_object_id(self) -> int: ...  # noqa: D102
+    @property
+    def names(self) -> Mapping[int, str]: ...  # noqa: D102
+    @property
+    def ends(self) -> Mapping[int, int]: ...  # noqa: D102
+    @property
+    def logs(self) -> SessionLogs: ...  # noqa: D102
+    @property
+    def history(self) -> "History": ...  # noqa: D102
+    def undo(self) -> str: ...  # noqa: D102
+    def redo(self) -> str: ...  # noqa: D102
+    def merge(self, into: int, other: int) -> None: ...  # noqa: D102
+    def split(self, object_id: int, frame: int) -> int: ...  # noqa: D102
+    def swap(self, a: int, b: int, frame: int) -> None: ...  # noqa: D102
+    def end(self, object_id: int, frame: int) -> None: ...  # noqa: D102
+    def rename(self, object_id: int, name: str) -> None: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
@@ -247,15 +264,13 @@ def accept_masks(
     yield FrameAnswer(frame, session.labels(frame), frozenset(mask.object_id for mask in masks))
 
 
-def forget_objects(
-    session: SessionLike, prompts: Sequence[Prompt], object_ids: Collection[int]
+def changed_frames(
+    session: SessionLike, frames: Mapping[int, Collection[int]], *, overtaken: Callable[[], bool]
 ) -> Iterator[FrameAnswer]:
-    """Remove objects from the session, and yield each frame that had a mask of any of them."""
-    frames = {frame for object_id in object_ids for frame in session.masklets.get(object_id, ())}
-    session.set_prompts(prompts)
-    for object_id in object_ids:
-        session.remove_object(object_id)
-    for frame in sorted(frames):
+    """Yield the masks of frames, given with the IDs of the objects changed there; stops early once `overtaken`."""
+    for frame, object_ids in frames.items():
+        if overtaken():
+            return
         yield FrameAnswer(frame, session.labels(frame), frozenset(object_ids))
 
 

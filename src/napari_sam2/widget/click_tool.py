@@ -11,6 +11,9 @@ from napari_sam2.layers.prompt_reader import prompt_defaults
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 2
 NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY = "M", "T", "Shift-S"
+UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
+"""Undo and redo of the session, where napari has none of its own."""
+POINT_KEYS = (NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY, *UNDO_KEYS)
 """Bound on the prompt layer only; napari's Points layers and viewer use none of them."""
 
 
@@ -62,7 +65,7 @@ class ClickTool:
             self.points.mouse_drag_callbacks.remove(self._on_press)
         self.points.events.data.disconnect(self._on_data)
         self.points.events.features.disconnect(self._apply)
-        for key in (NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY):
+        for key in POINT_KEYS:
             self.points.bind_key(key, None, overwrite=True)
 
     def _on_press(self, layer: Points, event: Any) -> None:

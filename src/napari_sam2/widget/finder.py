@@ -1,12 +1,11 @@
 """The search for all objects of a frame: what is asked for, what was found, its way into the session. No Qt here."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2.layers import add_clicks, remove_objects
+from napari_sam2.layers import add_clicks, replace_points
 from napari_sam2.masklets import FrameMask
-from napari_sam2.prompts import PointPrompt, Prompt
+from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     SearchAnswer,
@@ -54,7 +53,6 @@ class Finder:
         self._prompts = prompts
         self._waiting: dict[ObjectFrame, FrameMask] = {}
         self._accepting: tuple[int, ...] = ()
-        self._is_at_work = False
 
     @property
     def has_work(self) -> bool:
@@ -86,24 +84,8 @@ class Finder:
         points = self._prompts.points
         if points is not None:
             self._waiting = {(mask.object_id, mask.frame): mask for mask in found.masks}
-            with self._own_change():
+            with self._prompts.changing():
                 add_clicks(points, self._prompts.image, found.clicks)
-
-    def show(self, prompts: Sequence[Prompt]) -> None:
-        """Make a point of each click that the session has already, and keep what is no point."""
-        clicks = [prompt for prompt in prompts if isinstance(prompt, PointPrompt)]
-        with self._own_change():
-            self._prompts.kept = [prompt for prompt in prompts if not isinstance(prompt, PointPrompt)]
-            if self._prompts.points is not None:
-                add_clicks(self._prompts.points, self._prompts.image, clicks)
-
-    def remove(self, object_ids: Collection[int]) -> None:
-        """Remove all points and shapes of some objects, in one step."""
-        with self._own_change():
-            self._prompts.kept = [prompt for prompt in self._prompts.kept if prompt.object_id not in object_ids]
-            for layer in (self._prompts.points, self._prompts.shapes):
-                if layer is not None:
-                    remove_objects(layer, object_ids)
 
     def on_end(self, end: JobEnd) -> tuple[int, ...]:
         """Take note that masks were taken over, and return their object IDs; if it went wrong, their points go."""
@@ -111,20 +93,10 @@ class Finder:
         if end.error is None and not end.canceled:
             return object_ids
         if object_ids and self._prompts.points is not None:
-            remove_objects(self._prompts.points, object_ids)
+            keys = {key for key in self._prompts.groups if key[0] in object_ids}
+            replace_points(self._prompts.points, self._prompts.image, keys, ())
         return ()
 
-    def is_own_change(self, key: ObjectFrame) -> bool:
-        """Whether the change of prompts being told was made here, so that nobody waits for a mask."""
-        if not self._is_at_work:
-            self._waiting.pop(key, None)
-        return self._is_at_work
-
-    @contextmanager
-    def _own_change(self) -> Iterator[None]:
-        self._is_at_work = True
-        try:
-            with self._prompts.reading_at_the_end():
-                yield
-        finally:
-            self._is_at_work = False
+    def changed(self, key: ObjectFrame) -> None:
+        """Take note that somebody changed the prompts of an object on a frame."""
+        self._waiting.pop(key, None)

@@ -1,6 +1,6 @@
 """The controls of the dock widget: what is where and what it is called, without any behavior."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox
@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
     QLabel,
-    QListWidget,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -28,8 +27,10 @@ from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.model_choice import ModelChoice
+from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.review_form import ReviewForm
 from napari_sam2.widget.saved_line import SavedLine
+from napari_sam2.widget.undo_line import UndoLine
 
 if TYPE_CHECKING:
     from napari_sam2.session_settings import SessionSettings
@@ -55,7 +56,14 @@ _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 class TrackerForm(QWidget):
     """The controls. They fit into 260 pixels and need not more than 400."""
 
-    def __init__(self, parent: QWidget, *, image_choices: Callable[[Any], Sequence[Any]], model: ModelChoice) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        *,
+        image_choices: Callable[[Any], Sequence[Any]],
+        model: ModelChoice,
+        objects: ObjectPanel,
+    ) -> None:
         super().__init__(parent)
         self.setMinimumWidth(260)
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
@@ -115,17 +123,10 @@ class TrackerForm(QWidget):
         self.progress = QProgressBar()
         self.status = _wrapped("")
 
-        self.objects = QListWidget()
-        self.objects.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.objects.setMaximumHeight(90)
-        self.remove = QPushButton("Remove")
-        self.remove.setToolTip(
-            "Remove the objects selected in the list, with their points and masks; what was painted by hand stays"
-        )
+        self.undo_line = UndoLine()
+        self.objects = objects
         self.cleaning = CleaningForm()
         self.review = ReviewForm()
-        self.split = QPushButton("One layer per object")
-        self.split.setToolTip("Show each object selected in the list in a Labels layer of its own, too")
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -139,6 +140,7 @@ class TrackerForm(QWidget):
         top.addRow("Cell diameter", self.diameter)
         top.addRow("", self.fast)
         layout.addLayout(top)
+        layout.addWidget(self.undo_line)
         layout.addWidget(
             _group(
                 "Clicks",
@@ -160,7 +162,7 @@ class TrackerForm(QWidget):
             )
         )
         layout.addWidget(self.review)
-        layout.addWidget(_group("Objects", self.objects, _row(self.split, self.remove)))
+        layout.addWidget(_group("Objects", self.objects))
         layout.addWidget(_group("Masks", self.cleaning))
         layout.addStretch(1)
 
@@ -190,30 +192,10 @@ class TrackerForm(QWidget):
         color = "limegreen" if positive else "red"
         self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")
 
-    def show_objects(self, object_ids: Sequence[int]) -> None:
-        """List the objects; those selected stay selected."""
-        selected = set(self.selected_objects())
-        if [self.objects.item(row).data(Qt.ItemDataRole.UserRole) for row in range(self.objects.count())] == [
-            *object_ids
-        ]:
-            return
-        self.objects.clear()
-        for object_id in object_ids:
-            self.objects.addItem(f"object {object_id}")
-            item = self.objects.item(self.objects.count() - 1)
-            item.setData(Qt.ItemDataRole.UserRole, object_id)
-            item.setSelected(object_id in selected)
-
-    def select_objects(self, object_ids: Collection[int]) -> None:
-        """Select these objects in the list, and no others."""
-        for row in range(self.objects.count()):
-            item = self.objects.item(row)
-            item.setSelected(item.data(Qt.ItemDataRole.UserRole) in object_ids)
-
     def request(self, here: int) -> PropagationRequest:
         """The run that is asked for while the frame `here` is on screen."""
         direction = self.direction.currentText()
-        ids = tuple(self.selected_objects()) if self.whose.currentText() == SELECTED_OBJECTS else None
+        ids = tuple(self.objects.selected_objects()) if self.whose.currentText() == SELECTED_OBJECTS else None
         if direction in (*WHOLE_MOVIE, CHANGES):
             return PropagationRequest(WHOLE_MOVIE.get(direction), object_ids=ids)
         there = here + self.count.value() if direction == NEXT_FRAMES else self.frame.value()
@@ -223,10 +205,6 @@ class TrackerForm(QWidget):
     def _show_direction(self, direction: str) -> None:
         self.count.setVisible(direction == NEXT_FRAMES)
         self.frame.setVisible(direction == TO_FRAME)
-
-    def selected_objects(self) -> list[int]:
-        """Return the IDs selected in the list."""
-        return [int(item.data(Qt.ItemDataRole.UserRole)) for item in self.objects.selectedItems()]
 
     def show_status(self, text: str) -> None:
         """Show what goes on."""
@@ -243,14 +221,12 @@ class TrackerForm(QWidget):
 
     def show_state(self, state: str, *, has_session: bool, is_paused: bool = False) -> None:
         """Enable what makes sense now."""
-        idle = state in ("idle", "segmenting")
+        idle = state in ("idle", "segmenting", "editing", "showing")
         for control in (self.new_object, self.polarity, self.object_id, self.box, self.outline):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
         self.everything.setEnabled(has_session and idle)
-        self.split.setEnabled(has_session and state == "idle")
-        self.remove.setEnabled(has_session and state == "idle")
-        self.cancel.setEnabled(state not in ("idle", "stopping"))
+        self.cancel.setEnabled(state not in ("idle", "editing", "showing", "stopping"))
         self.pause.setEnabled(state == "propagating")
         self.pause.setText("Resume" if is_paused else "Pause")
         if state == "segmenting":

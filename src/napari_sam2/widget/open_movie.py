@@ -12,6 +12,7 @@ from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.click_tool import ClickTool, bind_keys
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.jobs import JobRunner
+from napari_sam2.widget.object_book import ObjectRow
 from napari_sam2.widget.saved_movie import SavedMovie
 from napari_sam2.widget.shape_tool import ShapeKind, ShapeTool
 from napari_sam2.widget.viewing import shown_frame
@@ -47,6 +48,7 @@ class OpenMovie:
         saving: Saving,
         open_session: Callable[[], SessionLike],
         runner: JobRunner,
+        later: Callable[[Callable[[], None]], None],
         keys: dict[str, Callable[[], None]],
         note: Callable[[str], None],
         on_tool_changed: Callable[[], None],
@@ -66,6 +68,8 @@ class OpenMovie:
             make_labels=self._make_labels,
             runner=runner,
             shown_frame=partial(shown_frame, viewer, image),
+            make_shapes=self._make_shapes,
+            later=later,
         )
         self.saved = SavedMovie(saving, self.controller, note=note, on_opened=self._on_stored_opened)
         self.controller.note.connect(note)
@@ -89,13 +93,10 @@ class OpenMovie:
     def draw(self, kind: ShapeKind) -> None:
         """Let the next drag draw a shape as a prompt, on a layer made for that if there is none."""
         if self.shape_tool is None:
-            shapes = create_shape_layer(self.image)
-            self.shape_tool = ShapeTool(shapes, self._object_id)
-            self.controller.prompts.watch(shapes)
-            self._viewer.add_layer(shapes)
-        shapes = self.shape_tool.shapes
-        self._viewer.layers.selection.active = shapes
-        self.shape_tool.draw(kind, self._keys)
+            self._make_shapes()
+        if self.shape_tool is not None:
+            self._viewer.layers.selection.active = self.shape_tool.shapes
+            self.shape_tool.draw(kind)
 
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer other than the movie was removed from the viewer."""
@@ -123,10 +124,14 @@ class OpenMovie:
             }
         )
 
-    def color(self) -> Any:
-        """Return the color (R, G, B, A) that the current object has in the masks; None if it is not known."""
+    def color(self, object_id: int) -> Any:
+        """Return the color (R, G, B, A) that an object has in the masks; None if it is not known."""
         masks = self.controller.masks
-        return None if masks is None else masks.main.layer.get_color(self.tool.object_id)
+        return None if masks is None else masks.main.layer.get_color(object_id)
+
+    def rows(self) -> dict[int, ObjectRow]:
+        """What is told of the objects, by ID."""
+        return self.controller.objects.rows
 
     def close(self) -> None:
         """End the session; a run stops at its next frame, and the layers stay as ordinary layers."""
@@ -160,9 +165,19 @@ class OpenMovie:
 
     def _make_labels(self, name: str) -> Labels:
         labels = create_labels_layer(self.image, name)
+        self._add(labels)
+        return labels
+
+    def _make_shapes(self) -> Shapes:
+        shapes = create_shape_layer(self.image)
+        self.shape_tool = ShapeTool(shapes, self._object_id, self._keys)
+        self.controller.prompts.watch(shapes)
+        self._add(shapes)
+        return shapes
+
+    def _add(self, layer: Labels | Shapes) -> None:
         active = self._viewer.layers.selection.active
-        self._viewer.add_layer(labels)
+        self._viewer.add_layer(layer)
         if active is not None:
             # Clicks go on where they went.
             self._viewer.layers.selection.active = active
-        return labels

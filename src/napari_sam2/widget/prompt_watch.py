@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sam2.errors import NapariSam2Error, PromptError
 from napari_sam2.layers import movie_shape, read_prompts, read_shapes
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt, check_prompts, group_prompts
 
 ObjectFrame = tuple[int, int]
 """(object ID, frame), as `group_prompts` has them."""
@@ -34,7 +34,11 @@ class PromptWatch:
         self.highest_id = 0
         """The highest object ID that any prompt ever had."""
         self.kept: list[Prompt] = []
-        """Prompts that are in no layer: boxes and masks of a session that was stored."""
+        """Prompts of the session that no layer can show: masks that were painted, or came from elsewhere."""
+        self.exact: dict[Prompt, Prompt] = {}
+        """By what is read of a point or a box that the plugin drew, what it stands for: shapes are kept in float32."""
+        self.is_own = False
+        """Whether what is being told has been changed by the plugin itself."""
         self._ignored = ""
         self._waits = False
 
@@ -51,14 +55,17 @@ class PromptWatch:
         self.read()
 
     @contextmanager
-    def reading_at_the_end(self) -> Iterator[None]:
-        """Read only once what is done to the layer within."""
+    def changing(self) -> Iterator[None]:
+        """The plugin changes the layers inside: they are read once, at the end, and it counts as its own change."""
         self._waits = True
         try:
             yield
         finally:
-            self._waits = False
-            self.read()
+            self._waits, self.is_own = False, True
+            try:
+                self.read()
+            finally:
+                self.is_own = False
 
     def unwatch(self, layer: Points | Shapes | None = None) -> None:
         """Leave a layer alone, by default both; nothing counts as changed by that."""
@@ -124,12 +131,13 @@ class PromptWatch:
 
     def _grouped(self, on_ignored: Callable[[str], None]) -> dict[ObjectFrame, ObjectPrompts]:
         # Points last: on the same frame they refine what the others give.
-        prompts: list[Prompt] = [*self.kept]
+        prompts: list[Prompt] = []
         if self.shapes is not None:
             prompts += read_shapes(self.shapes, self.image, on_ignored=on_ignored)
         if self.points is not None:
             prompts += read_prompts(self.points, self.image, on_ignored=on_ignored)
-        return group_prompts(prompts)
+        exact = [p if isinstance(p, MaskPrompt) else self.exact.get(p, p) for p in prompts]
+        return group_prompts([*self.kept, *exact])
 
     def _leave(self, layer: Points | Shapes | None) -> None:
         if layer is not None:

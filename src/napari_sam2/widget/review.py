@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam2.widget.answers import FrameAnswer, SessionLike
+from napari_sam2.widget import edits
+from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.review_form import APPROVE_KEY, APPROVE_OBJECT_KEY, NEXT_KEY, PREVIOUS_KEY, ReviewForm
 from napari_sam2.widget.review_strip import ABSENT, APPROVED, NOTHING
@@ -118,9 +119,9 @@ class Review(QObject):
         if object_id not in session.masklets or frame not in session.masklets[object_id]:
             self._note(f"Object {object_id} has no mask on this frame that could be approved.")
         elif frame in session.approved(object_id):
-            self._do(lambda known: known.disapprove(object_id, frame))
+            self._edit(edits.disapprove(object_id, frame))
         else:
-            self._do(lambda known: known.approve(object_id, frame))
+            self._edit(edits.approve(object_id, frame))
 
     def approve_object(self, *_: object) -> None:
         """Approve all masks of the object, or take that back if all of them are approved."""
@@ -132,14 +133,14 @@ class Review(QObject):
         if not frames:
             self._note(f"Object {object_id} has no masks that could be approved.")
         elif set(frames) == set(session.approved(object_id)):
-            self._do(lambda known: known.disapprove(object_id))
+            self._edit(edits.disapprove(object_id))
         else:
-            self._do(lambda known: known.approve(object_id))
+            self._edit(edits.approve(object_id))
 
-    def _do(self, work: Callable[[SessionLike], object]) -> None:
+    def _edit(self, edit: edits.Edit) -> None:
         if self._movie is not None:
             self._told_at = None
-            self._movie.controller.work("Approving", lambda session: _worked(session, work))
+            self._movie.controller.edit(edit)
 
     def _step(self, step: int) -> None:
         session, frame = self._session(), self._frame()
@@ -189,12 +190,6 @@ def _row(session: SessionLike, object_id: int, num_frames: int) -> NDArray[np.fl
     row[frames] = values
     row[[*session.approved(object_id)]] = APPROVED
     return row
-
-
-def _worked(session: SessionLike, work: Callable[[SessionLike], object]) -> "list[FrameAnswer]":
-    """Do something with the session that changes no mask."""
-    work(session)
-    return []
 
 
 def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:

@@ -101,7 +101,7 @@ class SavedMovie:
         if session is None or not self._is_to_show:
             return
         self._is_to_show = False
-        self._controller.show_stored([prompt for group in session.prompts.values() for prompt in group.in_order])
+        self._controller.show_stored()
         if self._read_only_because:
             self._note(f"The session can only be looked at: {self.details}.")
         self._tell_opened()

@@ -2,15 +2,20 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import SessionError
 from napari_sam2.widget.answers import SessionLike
+from napari_sam2.widget.change_log import ChangeLog
+from napari_sam2.widget.object_book import ObjectBook
 
 _LOGGER = logging.getLogger(__name__)
+_END = object()
+_BUDGET_S = 0.5
+"""How long the end of a job may be put off by what is told of objects."""
 
 
 class SessionSlot:
@@ -20,6 +25,8 @@ class SessionSlot:
     ----------
     open_session
         Makes the session; called in the worker thread, since it loads the model.
+    changes, objects
+        Listen to whichever session there is.
 
     Attributes
     ----------
@@ -29,11 +36,13 @@ class SessionSlot:
         How its masks are tidied up.
     """
 
-    def __init__(self, open_session: Callable[[], SessionLike]) -> None:
+    def __init__(self, open_session: Callable[[], SessionLike], changes: ChangeLog, objects: ObjectBook) -> None:
         self.session: SessionLike | None = None
         self.cleaning = Cleaning()
         self._keeps_cleaning = False
         self._open = open_session
+        self._changes = changes
+        self._objects = objects
         self._lock = threading.Lock()
         self._jobs = 0
         self._is_closed = False
@@ -61,6 +70,8 @@ class SessionSlot:
             self._tidy(session)
         with self._lock:
             if opener is self._open and not self._is_closed:
+                self._objects.open(session)
+                session.logs.add(self._changes)
                 self.session, self._is_new = session, True
             else:
                 self._left.append(session)
@@ -71,21 +82,44 @@ class SessionSlot:
         is_new, self._is_new = self._is_new, False
         return is_new
 
-    def working(self, steps: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
-        """The steps of a job that works with the session; it stays open for as long as they go on."""
+    def working(
+        self, steps: Callable[[], Iterator[Any]], *, gathers: bool = False
+    ) -> Callable[[], Generator[Any, None, None]]:
+        """The steps of a job that works with the session; it stays open for as long as they go on.
 
-        def body() -> Iterator[Any]:
-            with self._lock:
-                self._jobs += 1
-            try:
-                self._tidy(self.session)
-                for answer in steps():
+        Parameters
+        ----------
+        gathers
+            As of `ChangeLog.job`.
+        """
+
+        def body() -> Generator[Any, None, None]:
+            with self._in_use(), self._changes.job(gathers=gathers):
+                answers = steps()
+                while True:
+                    with self._changes.working():
+                        self._tidy(self.session)
+                        answer = next(answers, _END)
+                        if answer is _END:
+                            self._objects.catch_up(_BUDGET_S)
+                    if answer is _END:
+                        return
                     yield answer
-                    self._tidy(self.session)
-            finally:
-                with self._lock:
-                    self._jobs -= 1
-                self._close_left()
+
+        return body
+
+    def reading(self, steps: Callable[[], Iterator[Any]]) -> Callable[[], Generator[Any, None, None]]:
+        """The steps of a job that only reads from the session, whatever others do with it between two of them."""
+
+        def body() -> Generator[Any, None, None]:
+            with self._in_use():
+                answers = steps()
+                while True:
+                    with self._changes.reading():
+                        answer = next(answers, _END)
+                    if answer is _END:
+                        return
+                    yield answer
 
         return body
 
@@ -98,6 +132,17 @@ class SessionSlot:
         """Let go of the session for good."""
         self._is_closed = True
         self._leave()
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with self._lock:
+            self._jobs += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._jobs -= 1
+            self._close_left()
 
     def _tidy(self, session: SessionLike | None) -> None:
         """Let a session tidy masks up as it should; in the thread that works with it, between two steps."""

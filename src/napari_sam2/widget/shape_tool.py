@@ -6,27 +6,27 @@ from typing import Any, Literal
 from napari.layers import Shapes
 
 from napari_sam2.layers.shape_reader import shape_defaults
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, PROPAGATE_KEY, bind_keys
+from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, PROPAGATE_KEY, UNDO_KEYS, bind_keys
 
 ShapeKind = Literal["rectangle", "ellipse", "polygon", "polygon_lasso"]
-SHAPE_KEYS = (NEW_OBJECT_KEY, PROPAGATE_KEY)
+SHAPE_KEYS = (NEW_OBJECT_KEY, PROPAGATE_KEY, *UNDO_KEYS)
 """Bound on the layer of shapes, where they are free as well."""
 
 
 class ShapeTool:
-    """Gives each shape drawn on a prompt layer the ID of the object that `object_id` tells.
+    """Gives each shape drawn on a prompt layer the ID of the object that `object_id` tells, and the layer its keys.
 
     As with clicks, what counts is not the layer's `feature_defaults`: napari sets those anew at each selection.
     """
 
-    def __init__(self, shapes: Shapes, object_id: Callable[[], int]) -> None:
+    def __init__(self, shapes: Shapes, object_id: Callable[[], int], keys: Mapping[str, Callable[[], None]]) -> None:
         self.shapes = shapes
+        bind_keys(shapes, {key: keys[key] for key in SHAPE_KEYS})
         self._object_id = object_id
         shapes.mouse_drag_callbacks.append(self._on_press)
 
-    def draw(self, kind: ShapeKind, keys: Mapping[str, Callable[[], None]]) -> None:
-        """Let the next drag draw a shape of a kind, with those of the keys that shapes have."""
-        bind_keys(self.shapes, {key: keys[key] for key in SHAPE_KEYS})
+    def draw(self, kind: ShapeKind) -> None:
+        """Let the next drag draw a shape of a kind."""
         self.shapes.selected_data = set()
         self.shapes.mode = f"add_{kind}"
 

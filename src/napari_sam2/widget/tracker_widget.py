@@ -17,12 +17,15 @@ from napari_sam2.layers import Saving, movie_shape, open_layer_session
 from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
+from napari_sam2.widget.click_tool import POINT_KEYS
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TrackerForm
+from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
+from napari_sam2.widget.object_actions import ObjectActions
+from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.review import Review
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
@@ -51,7 +54,12 @@ class TrackerWidget(QWidget):
         self._movie: OpenMovie | None = None
         self._follower: Follower | None = None
         self._was_docked = False
-        self.form = TrackerForm(self, image_choices=self._image_choices, model=ModelChoice(self._models))
+        self._later = Later(self)
+        objects = ObjectPanel(self._color)
+        self.form = TrackerForm(
+            self, image_choices=self._image_choices, model=ModelChoice(self._models), objects=objects
+        )
+        self.object_actions = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -146,16 +154,6 @@ class TrackerWidget(QWidget):
         settings = EverythingSettings(quality=self.form.quality.value())
         self._movie.controller.segment_everything(SearchRequest(frame, settings))
 
-    def remove(self) -> None:
-        """Remove the objects selected in the list, with their points and masks."""
-        if self._movie is None:
-            return
-        selected = self.form.selected_objects()
-        if selected:
-            self._movie.controller.remove(selected)
-        else:
-            show_warning("Select objects in the list first.")
-
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
         if self._movie is not None:
@@ -166,22 +164,13 @@ class TrackerWidget(QWidget):
         if self._movie is not None:
             self._movie.controller.pause()
 
-    def split(self) -> None:
-        """Make a layer for each object selected in the list, or else for those whose points are selected."""
-        if self._movie is None:
-            return
-        selected = self.form.selected_objects() or self._movie.selected_objects()
-        if selected:
-            self._movie.controller.split(selected)
-        else:
-            show_warning("Select objects in the list first.")
-
     def shut_down(self) -> None:
         """End all sessions: runs stop at their next frame, and layers stay as ordinary layers."""
         self.runner.stop()
         self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
+        self.object_actions.detach()
         self._show_movie(None)
         self._review.shut_down()
         for movie in self._movies:
@@ -215,8 +204,6 @@ class TrackerWidget(QWidget):
         form.propagate.clicked.connect(self.propagate)
         form.cancel.clicked.connect(self.cancel)
         form.pause.clicked.connect(self.pause)
-        form.split.clicked.connect(self.split)
-        form.remove.clicked.connect(self.remove)
         form.everything.clicked.connect(self.segment_everything)
         form.cleaning.changed.connect(self._on_cleaning)
         for emitter, slot in self._layer_events():
@@ -231,6 +218,8 @@ class TrackerWidget(QWidget):
         ]
 
     def _start_movie(self, image: Image) -> OpenMovie:
+        undo, redo = self.object_actions.undo, self.object_actions.redo
+        methods = self.new_object, self.toggle_polarity, self.propagate, undo, redo
         saving = Saving(image)
         movie = OpenMovie(
             self.viewer,
@@ -238,7 +227,8 @@ class TrackerWidget(QWidget):
             saving=saving,
             open_session=self._opener(image, saving),
             runner=self.runner,
-            keys={NEW_OBJECT_KEY: self.new_object, POLARITY_KEY: self.toggle_polarity, PROPAGATE_KEY: self.propagate},
+            later=self._later.call,
+            keys=dict(zip(POINT_KEYS, methods, strict=True)),
             note=self._notices.note,
             on_tool_changed=self._redraw,
         )
@@ -267,6 +257,9 @@ class TrackerWidget(QWidget):
             with contextlib.suppress(MovieError):
                 self.open_image(images[0])
 
+    def _color(self, object_id: int) -> Any:
+        return None if self._movie is None else self._movie.color(object_id)
+
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
 
@@ -292,7 +285,8 @@ class TrackerWidget(QWidget):
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self._on_frame_written),
             (controller.measured, self.form.show_measured),
-            (controller.found, self.form.select_objects),
+            (controller.found, self.form.objects.select_objects),
+            (controller.cleaned, self.form.cleaning.show_cleaning),
             (controller.opened, self._on_opened),
         ]
 
@@ -303,12 +297,13 @@ class TrackerWidget(QWidget):
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
         state, is_paused = ("idle", False) if movie is None else (movie.controller.state, movie.controller.is_paused)
         form.show_state(state, has_session=movie is not None, is_paused=is_paused)
+        self.object_actions.show()
         form.show_polarity(positive=movie is None or movie.tool.positive)
-        form.show_objects(movie.controller.object_ids if movie is not None else ())
+        form.objects.show_objects(*((movie.controller.object_ids, movie.rows) if movie is not None else ((), dict)))
         if movie is not None:
             form.object_id.setValue(movie.tool.object_id)
             self._review.refresh_soon()
-            form.show_object_color(movie.color())
+            form.show_object_color(movie.color(movie.tool.object_id))
 
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is None:

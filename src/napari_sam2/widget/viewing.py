@@ -30,6 +30,15 @@ def show_frame(viewer: Any, image: Image, frame: int) -> None:
         viewer.dims.set_point(axis, image.data_to_world((frame, 0, 0))[0])
 
 
+def look_at(viewer: Any, image: Image, frame: int, yx: tuple[float, float]) -> None:
+    """Show a frame of the movie, with a place (y, x) in pixels in the middle of the canvas."""
+    show_frame(viewer, image, frame)
+    axis = viewer.dims.ndim - image.ndim
+    if axis >= 0 and axis not in viewer.dims.displayed:
+        camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        camera.center = (camera.center[0], *image.data_to_world((frame, *yx))[-2:])
+
+
 class Follower:
     """Moves the time slider along with a run, until somebody else moves it."""
 

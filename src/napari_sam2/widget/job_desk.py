@@ -1,0 +1,248 @@
+"""One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
+
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal
+
+from napari.layers import Image, Labels
+from psygnal import Signal
+
+from napari_sam2.errors import PropagationError
+from napari_sam2.layers import MaskLayers
+from napari_sam2.prompts import Prompt
+from napari_sam2.widget.answers import (
+    FrameAnswer,
+    PropagationRequest,
+    SearchAnswer,
+    SessionLike,
+    percent,
+)
+from napari_sam2.widget.change_log import ChangeLog
+from napari_sam2.widget.edits import EditAnswer
+from napari_sam2.widget.finder import NOTHING_FOUND, Finder
+from napari_sam2.widget.jobs import Job, JobEnd, JobRunner
+from napari_sam2.widget.mask_output import MaskOutput
+from napari_sam2.widget.object_book import ObjectBook
+from napari_sam2.widget.pace import Pace
+from napari_sam2.widget.prompt_watch import PromptWatch
+from napari_sam2.widget.session_slot import SessionSlot
+from napari_sam2.widget.tickets import Tickets
+
+State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "editing", "showing", "stopping"]
+Answer = FrameAnswer | SearchAnswer | EditAnswer
+EDITABLE = ("idle", "segmenting", "editing", "showing")
+"""States in which an edit may be asked for; it waits for its turn."""
+READING = ("idle", "showing")
+"""States of jobs that change nothing in the session."""
+
+
+class JobDesk:
+    """The session of one movie, and the job that works with it; what is next to be done is said in `_advance`.
+
+    Parameters
+    ----------
+    image
+        The movie.
+    open_session, make_labels, runner, shown_frame, later
+        As of `Controller`.
+
+    Attributes
+    ----------
+    state
+        What the job is about.
+    is_paused
+        Whether a propagation waits between two frames.
+    prompts
+        Follows the layers of prompts.
+    objects
+        What is to be told of each object.
+    """
+
+    state_changed: ClassVar[Signal] = Signal(str)
+    status: ClassVar[Signal] = Signal(str)
+    """What goes on, for a line of text."""
+    note: ClassVar[Signal] = Signal(str)
+    """What the user must see."""
+    failed: ClassVar[Signal] = Signal(object)
+    """An error that ended a job."""
+    progress: ClassVar[Signal] = Signal(int, int)
+    frame_written: ClassVar[Signal] = Signal(int)
+    objects_changed: ClassVar[Signal] = Signal()
+    measured: ClassVar[Signal] = Signal(object)
+    """At which diameter, in pixels, the object clicked is looked at; None if that plays no part."""
+    opened: ClassVar[Signal] = Signal()
+    """There is a session now, or another one."""
+    found: ClassVar[Signal] = Signal(object)
+    """The IDs of the objects that a search has found."""
+    cleaned: ClassVar[Signal] = Signal(object)
+    """How masks are tidied up, after somebody else has changed that."""
+
+    def __init__(
+        self,
+        image: Image,
+        *,
+        open_session: Callable[[], SessionLike],
+        make_labels: Callable[[str], Labels],
+        runner: JobRunner,
+        shown_frame: Callable[[], int | None],
+        later: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self.image = image
+        self.state: State = "idle"
+        self.is_paused = False
+        self.prompts = PromptWatch(image)
+        self.objects = ObjectBook()
+        self._changes = ChangeLog(lambda: later(self._catch_up))
+        self._slot = SessionSlot(open_session, self._changes, self.objects)
+        self._masks = MaskOutput(make_labels, shown_frame)
+        self._runner = runner
+        self._finder = Finder(self.prompts)
+        self._tickets = Tickets()
+        self._request: PropagationRequest | None = None
+        self._to_show: dict[int, set[int]] = {}
+        self._refill = self._is_refilling = False
+        self._tracked: tuple[int, ...] = ()
+        self._job: Job | None = None
+        self._closed = False
+        self._pace = Pace(0)
+        self._said = ""
+
+    @property
+    def session(self) -> SessionLike | None:
+        """The session; None before it is opened."""
+        return self._slot.session
+
+    @property
+    def masks(self) -> MaskLayers | None:
+        """Where the masks are shown."""
+        return self._masks.layers
+
+    @property
+    def steps(self) -> tuple[str | None, str | None]:
+        """What would be undone, and what would be done again, in words; None for nothing."""
+        history = None if self.session is None else self.session.history
+        if history is None or history.is_running:
+            return None, None
+        return history.undo_name, history.redo_name
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects that have prompts or masks, sorted."""
+        return tuple(sorted({object_id for object_id, _ in self.prompts.groups} | {*self._tracked}))
+
+    @property
+    def next_object_id(self) -> int:
+        """An ID that no object of this session ever had."""
+        known = 1 if self.session is None else self.session.next_object_id
+        return max((known, self.prompts.highest_id + 1, *(object_id + 1 for object_id in self.object_ids)))
+
+    def cancel(self) -> None:
+        """Stop at the next frame; what is done stays."""
+        raise NotImplementedError
+
+    def _advance(self) -> None:
+        """Begin whatever is next to be done, unless there is a job."""
+        raise NotImplementedError
+
+    def _catch_up(self) -> None:
+        """Show what somebody else has done to the session."""
+        raise NotImplementedError
+
+    def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
+        return self.prompts.usable(self._masks.give_prompts())
+
+    def _note_objects(self) -> None:
+        if self.session is not None:
+            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if masklet)
+        self.objects_changed.emit()
+
+    def _start(self, state: State, name: str, steps: Callable[[], Iterator[Answer | None]], total: int = 0) -> None:
+        def on_step(answer: Answer | None) -> None:
+            if self._closed:
+                return
+            if isinstance(answer, SearchAnswer):
+                self._on_search(answer)
+            elif isinstance(answer, EditAnswer):
+                self._said = answer.text
+            elif answer is not None:
+                self._on_answer(answer, state, total)
+
+        def on_end(end: JobEnd) -> None:
+            if not self._closed:
+                self._on_end(end, state)
+
+        length, position = (100, percent) if state == "searching" else (total, None)
+        body = self._slot.reading(steps) if state in READING else self._slot.working(steps, gathers=state == "editing")
+        self._job = job = Job(name, body, on_step, on_end, length, position)
+        self._pace, self._said = Pace(total), ""
+        self._set_state(state)
+        self._runner.submit(job)
+
+    def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
+        if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
+            return
+        self._pace.done += 1
+        if not self._write(answer, copy=state == "splitting"):
+            return
+        if state == "showing":
+            self._to_show.pop(answer.frame, None)
+        if answer.key is not None:
+            self.measured.emit(answer.diameter)
+        if answer.problem:
+            self.note.emit(answer.problem)
+        if total:
+            self.progress.emit(self._pace.done, total)
+        if (total or state == "propagating") and self.state != "stopping" and not self.is_paused:
+            self.status.emit(self._pace.after(answer))
+
+    def _on_search(self, answer: SearchAnswer) -> None:
+        self.progress.emit(answer.done, answer.total)
+        if self.state != "stopping":
+            self.status.emit(f"Looking for cells: {percent(answer)} %")
+        if answer.found is not None and answer.found.masks:
+            self._finder.add(answer.found.numbered_from(self.next_object_id))
+        elif answer.found is not None:
+            self.note.emit(NOTHING_FOUND)
+
+    def _write(self, answer: FrameAnswer, *, copy: bool) -> bool:
+        try:
+            is_written = self._masks.write(answer, copy=copy)
+        except OSError as error:
+            self.cancel()
+            self.failed.emit(
+                PropagationError(f"Frame {answer.frame} could not be written ({error}): make room on disk.")
+            )
+            return False
+        if is_written:
+            self.frame_written.emit(answer.frame)
+        return True
+
+    def _on_end(self, end: JobEnd, state: State) -> None:
+        self._job, self._is_refilling, self.is_paused = None, False, False
+        self._masks.unlock()
+        if self.session is not None:
+            if self._slot.take_new():
+                self.opened.emit()
+        elif end.error is not None or end.canceled:
+            # What could not be opened would be opened again for ever.
+            self._refill = False
+        if end.error is not None:
+            self._request = None
+            self._to_show.clear()
+            if state == "segmenting":
+                # A click that cannot be answered would be asked again for ever.
+                self._tickets.clear()
+        if state not in READING or end.error is not None:
+            self.status.emit(self._said or self._pace.at_end(end))
+        if end.error is not None:
+            self.failed.emit(end.error)
+        found = self._finder.on_end(end)
+        self._note_objects()
+        if found:
+            self.found.emit(found)
+            self.status.emit(f"{len(found)} cells found. They are selected in the list; 'Remove' takes them away.")
+        self._advance()
+
+    def _set_state(self, state: State) -> None:
+        if state != self.state:
+            self.state = state
+            self.state_changed.emit(state)

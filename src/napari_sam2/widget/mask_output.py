@@ -1,0 +1,101 @@
+"""Where the masks of one movie are shown, from the first one on, and again after that was removed. No Qt here."""
+
+from collections.abc import Callable
+
+from napari.layers import Labels
+
+from napari_sam2.layers import MaskLayers
+from napari_sam2.prompts import MaskPrompt
+from napari_sam2.widget.answers import FrameAnswer
+
+
+class MaskOutput:
+    """The Labels layers of one session, made when they are needed.
+
+    Parameters
+    ----------
+    make_labels
+        Makes an empty Labels layer of the name given and shows it.
+    shown_frame
+        The frame on screen, None if several are.
+
+    Attributes
+    ----------
+    layers
+        None as long as there are none, or none any more.
+    """
+
+    def __init__(self, make_labels: Callable[[str], Labels], shown_frame: Callable[[], int | None]) -> None:
+        self.layers: MaskLayers | None = None
+        self._make_labels = make_labels
+        self._shown_frame = shown_frame
+        self.ensure()
+
+    def ensure(self) -> MaskLayers:
+        """Return the layers; the main one is made if it is not there."""
+        if self.layers is None:
+            self.layers = MaskLayers(self._make_labels("masks"))
+        return self.layers
+
+    def add_single(self, object_id: int) -> None:
+        """Show an object in an empty layer of its own, too, unless it has one."""
+        layers = self.ensure()
+        if object_id not in layers.single:
+            layers.add_single(object_id, self._make_labels(f"object {object_id}"))
+
+    def write(self, answer: FrameAnswer, *, copy: bool) -> bool:
+        """Write the masks of a frame, if there are layers; only into those of single objects if it is a `copy`.
+
+        Raises
+        ------
+        OSError
+            If they cannot be written.
+        """
+        if self.layers is None:
+            return False
+        shown = self._shown_frame() in (None, answer.frame)
+        if copy:
+            self.layers.write_singles(answer.frame, answer.labels, shown=shown)
+        else:
+            self.layers.write(answer.frame, answer.labels, answer.replaced, shown=shown)
+        return True
+
+    def clicked(self, object_id: int, frame: int) -> None:
+        """See `MaskLayers.clicked`."""
+        if self.layers is not None:
+            self.layers.clicked(object_id, frame)
+
+    def give_prompts(self) -> list[MaskPrompt]:
+        """See `MaskLayers.give_prompts`."""
+        return [] if self.layers is None else self.layers.give_prompts()
+
+    def lock(self) -> None:
+        """Keep the brush off, and empty the undo histories of the layers."""
+        if self.layers is not None:
+            self.layers.lock()
+
+    def unlock(self) -> None:
+        """Let the brush on again."""
+        if self.layers is not None:
+            self.layers.unlock()
+
+    def forget(self, layer: Labels) -> bool:
+        """Leave a layer alone because it was removed; returns whether it was the main one, so that all are."""
+        if self.layers is None:
+            return False
+        self.layers.forget(layer)
+        if self.layers.main.layer != layer:
+            return False
+        self.close()
+        return True
+
+    def close(self) -> None:
+        """Leave all of them alone; they stay as ordinary layers."""
+        if self.layers is not None:
+            self.layers.disconnect()
+            self.layers = None
+
+    def from_here(self, frame: int) -> int:
+        """How far a frame is from the one on screen."""
+        here = self._shown_frame()
+        return frame if here is None else abs(frame - here)

@@ -1,0 +1,135 @@
+"""What the table of objects tells of each object, kept up to date without looking at all of them. No Qt here."""
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_sam2.errors import NapariSam2Error
+from napari_sam2.session_log import Step
+from napari_sam2.widget.answers import SessionLike
+
+if TYPE_CHECKING:
+    from napari_sam2.tracked_object import TrackedObject
+
+ObjectState = Literal["prompted", "tracked", "ended"]
+_EVERY_S, _BUDGET_S = 0.3, 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object in a few words.
+
+    Attributes
+    ----------
+    num_frames, first, last
+        How many masks it has, and the frames of the first and the last one.
+    worst
+        The lowest predicted IoU of its masks; None if it has none.
+    state
+        "tracked" if it has a mask on a frame without prompts.
+    """
+
+    object_id: int
+    name: str = ""
+    num_frames: int = 0
+    first: int | None = None
+    last: int | None = None
+    worst: float | None = None
+    state: ObjectState = "prompted"
+
+
+class ObjectBook:
+    """Listens to a session and keeps a row for each object, of which those are made anew that something happened to.
+
+    Rows are made in the thread that works with the session, some times a second, and may be read in any.
+
+    Attributes
+    ----------
+    rows
+        By object ID. Replaced, never changed.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[int, ObjectRow] = {}
+        self._session: SessionLike | None = None
+        self._outdated: set[int] = set()
+        self._last = 0.0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are rows to be made."""
+        return self._session is not None and bool(self._outdated)
+
+    def open(self, session: SessionLike) -> None:
+        """Keep the book of this session from now on, in place of another."""
+        self._session = session
+        self._outdated = {*session.masklets, *self.rows}
+        session.logs.add(self)
+
+    def catch_up(self, seconds: float | None = None) -> None:
+        """Make the rows that are out of date, in at most about so many seconds; to be called between two steps."""
+        session, outdated = self._session, self._outdated
+        if session is None or not outdated:
+            return
+        began, masklets, names, ends = time.monotonic(), session.masklets, session.names, session.ends
+        prompted: dict[int, set[int]] = {}
+        for object_id, frame in session.prompts:
+            prompted.setdefault(object_id, set()).add(frame)
+        rows = dict(self.rows)
+        try:
+            while outdated:
+                object_id = outdated.pop()
+                masklet = masklets.get(object_id)
+                if masklet is None and object_id not in prompted:
+                    rows.pop(object_id, None)
+                else:
+                    frames = () if masklet is None else masklet.frames
+                    rows[object_id] = ObjectRow(
+                        object_id,
+                        names.get(object_id, ""),
+                        len(frames),
+                        frames[0] if frames else None,
+                        frames[-1] if frames else None,
+                        None if masklet is None else masklet.lowest_iou,
+                        "ended" if object_id in ends else _state(frames, prompted.get(object_id, ())),
+                    )
+                if seconds is not None and time.monotonic() - began > seconds:
+                    break
+        except NapariSam2Error:
+            # What cannot be read would be read again for ever.
+            outdated.clear()
+            raise
+        finally:
+            self.rows = rows
+
+    def catching_up(self) -> Iterator[None]:
+        """Make all rows that are out of date, some at a time."""
+        while self.is_behind:
+            self.catch_up(_BUDGET_S)
+            yield None
+
+    def begin(self, step: Step) -> None:
+        """Nothing is to be done before a step."""
+
+    def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:
+        """Note whose row will be out of date."""
+        self._outdated.add(known.object_id)
+
+    def removing(self, known: "TrackedObject") -> None:
+        """Note whose row will go."""
+        self._outdated.add(known.object_id)
+
+    def end(self, step: Step) -> None:
+        """Make rows, unless that was done a moment ago."""
+        if time.monotonic() - self._last > _EVERY_S:
+            self.catch_up(_BUDGET_S)
+            self._last = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the session."""
+        self._session = None
+
+
+def _state(frames: Collection[int], prompted: Collection[int]) -> ObjectState:
+    return "tracked" if any(frame not in prompted for frame in frames) else "prompted"

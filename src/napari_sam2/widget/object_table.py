@@ -1,0 +1,196 @@
+"""The table of objects: a Qt model of what is told of each, and the view of it."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, ClassVar
+
+from psygnal import Signal
+from qtpy.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+)
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from napari_sam2.widget.object_book import ObjectRow
+
+Index = QModelIndex | QPersistentModelIndex
+COLUMNS = ("", "ID", "Name", "Frames", "Worst", "State")
+COLOR, ID, NAME, FRAMES, WORST, STATE = range(len(COLUMNS))
+_TIPS = (
+    "The color of its masks",
+    "The object ID, which is its label in the masks",
+    "F2, or a click on the name of a row that is selected, changes it",
+    "On how many frames it has a mask",
+    "The lowest predicted IoU of its masks: where it is low, look at them",
+    "Prompted: it has masks on frames with prompts only. Tracked: on others, too. Ended: it is there no more from some "
+    "frame on",
+)
+_SORT = Qt.ItemDataRole.UserRole
+
+
+class ObjectTableModel(QAbstractTableModel):
+    """A row an object, in the order of their IDs; shows only what has changed anew.
+
+    Parameters
+    ----------
+    color
+        The color (R, G, B, A) from 0 to 1 of an object ID; None if it is not known.
+    """
+
+    renamed: ClassVar[Signal] = Signal(int, str)
+    """By somebody in the table: object ID and name."""
+
+    def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:
+        super().__init__(parent)
+        self._color = color
+        self._rows: list[ObjectRow] = []
+
+    @property
+    def object_ids(self) -> list[int]:
+        """IDs of all objects, sorted."""
+        return [row.object_id for row in self._rows]
+
+    def show_rows(self, rows: Sequence[ObjectRow]) -> None:
+        """Show these objects, sorted by ID, and no others."""
+        if rows == self._rows:
+            return
+        wanted = {row.object_id for row in rows}
+        self._drop(wanted)
+        known = {row.object_id for row in self._rows}
+        for first, last in _runs([row.object_id not in known for row in rows]):
+            self.beginInsertRows(QModelIndex(), first, last)
+            self._rows[first:first] = rows[first : last + 1]
+            self.endInsertRows()
+        changed = [at for at, (old, new) in enumerate(zip(self._rows, rows, strict=True)) if old != new]
+        self._rows = list(rows)
+        if changed:
+            self.dataChanged.emit(self.index(changed[0], 0), self.index(changed[-1], len(COLUMNS) - 1))
+
+    def row_of(self, at: int) -> ObjectRow:
+        """What is told in a row."""
+        return self._rows[at]
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, D102
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008, D102
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: D102
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return COLUMNS[section]
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.ToolTipRole:
+            return _TIPS[section]
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: D102
+        row, column = self._rows[index.row()], index.column()
+        if role == Qt.ItemDataRole.DecorationRole and column == COLOR:
+            color = self._color(row.object_id)
+            return None if color is None else QColor.fromRgbF(*(float(part) for part in color[:3]))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _details(row)
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return _text(row, column)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, FRAMES, WORST):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == _SORT:
+            # Those without a mask are at the end that needs a look.
+            key = row.object_id, row.object_id, row.name, row.num_frames, row.worst or 0.0, row.state
+            return key[column]
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:  # noqa: D102
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == NAME else flags
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: D102
+        row = self._rows[index.row()]
+        if role != Qt.ItemDataRole.EditRole or index.column() != NAME or str(value) == row.name:
+            return False
+        # It is shown when the session has it.
+        self.renamed.emit(row.object_id, str(value))
+        return True
+
+    def _drop(self, wanted: Collection[int]) -> None:
+        for first, last in reversed(_runs([row.object_id not in wanted for row in self._rows])):
+            self.beginRemoveRows(QModelIndex(), first, last)
+            del self._rows[first : last + 1]
+            self.endRemoveRows()
+
+
+class ObjectTable(QTableView):
+    """The view: rows are selected as a whole, several at once; a header sorts."""
+
+    jumped: ClassVar[Signal] = Signal(int)
+    """The object ID of a row that was double-clicked."""
+
+    def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:
+        super().__init__(parent)
+        self.objects = ObjectTableModel(self, color)
+        self._sorted = QSortFilterProxyModel(self)
+        self._sorted.setSourceModel(self.objects)
+        self._sorted.setSortRole(_SORT)
+        self.setModel(self._sorted)
+        self.setSortingEnabled(True)
+        self.sortByColumn(ID, Qt.SortOrder.AscendingOrder)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.setEditTriggers(
+            QAbstractItemView.EditTrigger.EditKeyPressed | QAbstractItemView.EditTrigger.SelectedClicked
+        )
+        self.setShowGrid(False)
+        self.setMinimumHeight(130)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(20)
+        header = self.horizontalHeader()
+        header.setMinimumSectionSize(16)
+        header.setHighlightSections(False)
+        for column, width in ((COLOR, 24), (ID, 40), (FRAMES, 58), (WORST, 52), (STATE, 66)):
+            self.setColumnWidth(column, width)
+        header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+        self.doubleClicked.connect(self._on_double_click)
+
+    def selected_objects(self) -> list[int]:
+        """IDs of the objects selected, sorted."""
+        rows = (self._sorted.mapToSource(index).row() for index in self.selectionModel().selectedRows())
+        return sorted(self.objects.row_of(row).object_id for row in rows)
+
+    def select_objects(self, object_ids: Collection[int]) -> None:
+        """Select these objects, and no others."""
+        selection, last = QItemSelection(), len(COLUMNS) - 1
+        for row, object_id in enumerate(self.objects.object_ids):
+            if object_id in object_ids:
+                ends = (self._sorted.mapFromSource(self.objects.index(row, column)) for column in (0, last))
+                selection.select(*ends)
+        self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        self.jumped.emit(self.objects.row_of(self._sorted.mapToSource(index).row()).object_id)
+
+
+def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
+    """First and last position of each run of positions that are flagged."""
+    runs: list[tuple[int, int]] = []
+    for at, flag in enumerate(flags):
+        if flag and runs and runs[-1][1] == at - 1:
+            runs[-1] = runs[-1][0], at
+        elif flag:
+            runs.append((at, at))
+    return runs
+
+
+def _text(row: ObjectRow, column: int) -> str:
+    worst = "" if row.worst is None else f"{row.worst:.2f}"
+    return ("", str(row.object_id), row.name, str(row.num_frames), worst, row.state)[column]
+
+
+def _details(row: ObjectRow) -> str:
+    name = f" ({row.name})" if row.name else ""
+    where = "no masks" if row.first is None else f"frames {row.first} to {row.last}"
+    return f"Object {row.object_id}{name}: {where}. A double click goes there."

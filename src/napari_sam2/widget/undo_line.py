@@ -1,0 +1,25 @@
+"""The buttons that take steps back and do them again."""
+
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+
+UNDO_KEY, REDO_KEY = "U", "Shift-U"
+
+
+class UndoLine(QWidget):
+    """Undo and redo; each says which step it is about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undo = QPushButton(f"Undo [{UNDO_KEY}]")
+        self.redo = QPushButton(f"Redo [{REDO_KEY.replace('-', '+')}]")
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.undo)
+        layout.addWidget(self.redo)
+        self.show_steps(None, None, can_edit=False)
+
+    def show_steps(self, undo: str | None, redo: str | None, *, can_edit: bool) -> None:
+        """Show which steps can be undone and done again, None for none."""
+        for button, word, step in ((self.undo, "Undo", undo), (self.redo, "Redo", redo)):
+            button.setEnabled(can_edit and step is not None)
+            button.setToolTip(f"{word}: {step}" if step is not None else f"There is nothing to {word.lower()}")

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam2 import video as video_module
+from napari_sam2.contrast import rescale
 from napari_sam2.errors import MovieError, NapariSam2Error
-from napari_sam2.video import Video, rescale
+from napari_sam2.video import Video
 
 
 def movie_uint8(frames=6, height=24, width=33):
@@ -125,19 +126,16 @@ def test_no_time(shape):
         Video(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("shape", "advice"),
-    [((5, 3, 64, 64), r"movie\[:, 0\]"), ((5, 2, 3, 64, 64), r"movie\[:, 0, 0\]"), ((5, 4, 8, 8, 3), r"movie\[:, 0")],
-)
-def test_planes_must_be_chosen(shape, advice):
-    with pytest.raises(MovieError, match=f"choose one plane or channel first, for example {advice}"):
+@pytest.mark.parametrize("shape", [(5, 3, 64, 64), (5, 2, 3, 64, 64), (5, 4, 8, 8, 3)])
+def test_planes_must_be_chosen(shape):
+    with pytest.raises(MovieError, match=r"choose a plane or a channel, for example .*InputChoice.* --plane 0"):
         Video(np.zeros(shape, np.uint8))
 
 
 def test_rgb_said_by_the_caller():
     with pytest.raises(MovieError, match="color needs a last axis of 3 or 4, not 64"):
         Video(np.zeros((5, 3, 64, 64)), rgb=True)
-    with pytest.raises(MovieError, match="choose one plane"):
+    with pytest.raises(MovieError, match="choose a plane"):
         Video(np.zeros((5, 64, 64, 3)), rgb=False)
     assert Video(np.zeros((5, 64, 3)), rgb=False).shape_yx == (64, 3)
 
@@ -367,7 +365,7 @@ def test_open_a_layer():
     assert Video.open(SimpleNamespace(data=color, rgb=True)).rgb
     # Three pixels wide and not in color: the layer knows.
     assert Video.open(SimpleNamespace(data=data[..., :3], rgb=False)).shape_yx == (24, 3)
-    with pytest.raises(MovieError, match="choose one plane"):
+    with pytest.raises(MovieError, match="choose a plane"):
         Video.open(SimpleNamespace(data=color, rgb=False))
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, reopen_session, track
     from napari_sam2.cleaning import Cleaning
+    from napari_sam2.input_choice import InputChoice
+    from napari_sam2.label_prompts import prompts_from_labels
     from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
@@ -22,6 +24,7 @@ __all__ = [
     "BoxPrompt",
     "Cleaning",
     "EverythingSettings",
+    "InputChoice",
     "MaskPrompt",
     "MemoryPolicy",
     "PointPrompt",
@@ -31,6 +34,7 @@ __all__ = [
     "everything",
     "load_model",
     "open_session",
+    "prompts_from_labels",
     "reopen_session",
     "track",
 ]
@@ -39,6 +43,7 @@ _HOMES = {
     "BoxPrompt": "napari_sam2.prompts",
     "Cleaning": "napari_sam2.cleaning",
     "EverythingSettings": "napari_sam2.settings",
+    "InputChoice": "napari_sam2.input_choice",
     "MaskPrompt": "napari_sam2.prompts",
     "MemoryPolicy": "napari_sam2.memory_policy",
     "PointPrompt": "napari_sam2.prompts",
@@ -47,6 +52,7 @@ _HOMES = {
     "everything": "napari_sam2.api",
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
+    "prompts_from_labels": "napari_sam2.label_prompts",
     "reopen_session": "napari_sam2.api",
     "track": "napari_sam2.api",
 }

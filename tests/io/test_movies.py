@@ -172,7 +172,7 @@ def test_more_axes(write):
     data = np.zeros((4, 3, 16, 17), np.uint16)
     for axes in ("TZYX", "TCYX"):
         path = write(data=data, imagej=True, metadata={"axes": axes})
-        with pytest.raises(MovieError, match=r"shape \(4, 3, 16, 17\).* choose one plane or channel first"):
+        with pytest.raises(MovieError, match=r"shape \(4, 3, 16, 17\).* choose a plane or a channel"):
             Video.open(path)
 
 

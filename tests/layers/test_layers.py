@@ -78,7 +78,7 @@ def test_lazy_and_multiscale_movies_are_measured_without_reading() -> None:
     [
         (np.zeros((20, 30)), False, "single image"),
         (np.zeros((20, 30, 3), np.uint8), True, "single image"),
-        (np.zeros((2, 3, 20, 30)), False, "Split stack"),
+        (np.zeros((2, 3, 20, 30)), False, "choose a plane or a channel"),
     ],
 )
 def test_wrong_layers_are_refused_with_a_way_out(data: np.ndarray, rgb: bool, text: str) -> None:

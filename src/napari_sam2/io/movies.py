@@ -193,8 +193,12 @@ class FrameFolder:
         self.shape: tuple[int, ...] = (len(self.paths), *first.shape)
         self.dtype: np.dtype[Any] = first.dtype
 
-    def __getitem__(self, t: int) -> NDArray[Any]:
-        return self._read(self.paths[index(t)])
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        t, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(t, slice):
+            return np.stack([self[(k, *rest)] for k in range(len(self))[t]])
+        pixels: NDArray[Any] = self._read(self.paths[index(t)])[tuple(rest)]
+        return pixels
 
     def __len__(self) -> int:
         return self.shape[0]

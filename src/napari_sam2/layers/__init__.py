@@ -1,6 +1,16 @@
 """Between napari's layers and our types; no Qt here, so that it works with `napari.components.ViewerModel` too."""
 
+from napari_sam2.layers.chosen_input import (
+    choose_input,
+    chosen_input,
+    guessed_axes,
+    layer_shape,
+    needs_choice,
+    other_axes,
+    time_axis,
+)
 from napari_sam2.layers.hand_edits import HandEdits
+from napari_sam2.layers.labels_reader import read_labels_layer
 from napari_sam2.layers.masklet_writer import (
     create_labels_layer,
     merge_labels,
@@ -23,16 +33,24 @@ __all__ = [
     "Saving",
     "add_clicks",
     "carried_over",
+    "choose_input",
+    "chosen_input",
     "create_labels_layer",
     "create_prompt_layer",
     "create_shape_layer",
+    "guessed_axes",
+    "layer_shape",
     "merge_labels",
     "movie_shape",
+    "needs_choice",
     "open_layer_session",
+    "other_axes",
     "read_frame",
+    "read_labels_layer",
     "read_prompts",
     "read_shapes",
     "remove_objects",
     "reset_undo",
+    "time_axis",
     "write_frame",
 ]

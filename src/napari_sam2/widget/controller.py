@@ -10,7 +10,7 @@ from psygnal import Signal
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import MaskLayers, movie_shape, read_frame
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import MaskPrompt, Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     PropagationRequest,
@@ -150,6 +150,14 @@ class Controller:
         """Find all objects on a frame but for those that have masks, and make each one that might have been clicked."""
         if self.state in ("idle", "segmenting"):
             self._finder.request = request
+            self._advance()
+        else:
+            self.note.emit("Masks are being made already: wait for the end, or cancel.")
+
+    def use_masks(self, masks: Sequence[MaskPrompt]) -> None:
+        """Make objects of masks of one frame, which have IDs that no object has."""
+        if self.state in ("idle", "segmenting"):
+            self._finder.give(masks)
             self._advance()
         else:
             self.note.emit("Masks are being made already: wait for the end, or cancel.")

@@ -27,6 +27,8 @@ from napari_sam2.sweeps import Direction
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
+from napari_sam2.widget.input_choice import InputChoiceBox
+from napari_sam2.widget.labels_choice import LabelsChoice
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.saved_line import SavedLine
 
@@ -49,12 +51,21 @@ _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 class TrackerForm(QWidget):
     """The controls. They fit into 260 pixels and need not more than 400."""
 
-    def __init__(self, parent: QWidget, *, image_choices: Callable[[Any], Sequence[Any]], model: ModelChoice) -> None:
+    def __init__(
+        self,
+        parent: QWidget,
+        *,
+        image_choices: Callable[[Any], Sequence[Any]],
+        labels_choices: Callable[[Any], Sequence[Any]],
+        model: ModelChoice,
+    ) -> None:
         super().__init__(parent)
         self.setMinimumWidth(260)
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
         self.saved = SavedLine()
+        self.input = InputChoiceBox()
+        self.labels = LabelsChoice(labels_choices)
         self.model = model
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
@@ -121,6 +132,7 @@ class TrackerForm(QWidget):
         top.addRow("Cell diameter", self.diameter)
         top.addRow("", self.fast)
         layout.addLayout(top)
+        layout.addWidget(self.input)
         layout.addWidget(
             _group(
                 "Clicks",
@@ -129,6 +141,7 @@ class TrackerForm(QWidget):
                 self.hint,
                 _row(self.box, self.outline),
                 _row(self.everything, self.quality),
+                self.labels,
             )
         )
         layout.addWidget(
@@ -146,7 +159,8 @@ class TrackerForm(QWidget):
         layout.addStretch(1)
 
     def show_image(self, image: Any) -> None:
-        """List the image layers anew and show which one is worked on; emits nothing."""
+        """List the layers anew and show which image is worked on; emits nothing."""
+        self.labels.show_layers()
         with self.image.changed.blocked():
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
@@ -223,6 +237,7 @@ class TrackerForm(QWidget):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
         self.everything.setEnabled(has_session and idle)
+        self.labels.setEnabled(has_session and idle)
         self.split.setEnabled(has_session and state == "idle")
         self.remove.setEnabled(has_session and state == "idle")
         self.cancel.setEnabled(state not in ("idle", "stopping"))

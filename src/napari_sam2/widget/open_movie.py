@@ -7,7 +7,14 @@ from typing import Any
 
 from napari.layers import Image, Labels, Points, Shapes
 
-from napari_sam2.layers import Saving, create_labels_layer, create_prompt_layer, create_shape_layer
+from napari_sam2.errors import PromptError
+from napari_sam2.layers import (
+    Saving,
+    create_labels_layer,
+    create_prompt_layer,
+    create_shape_layer,
+    read_labels_layer,
+)
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.click_tool import ClickTool, bind_keys
 from napari_sam2.widget.controller import Controller
@@ -96,6 +103,21 @@ class OpenMovie:
         shapes = self.shape_tool.shapes
         self._viewer.layers.selection.active = shapes
         self.shape_tool.draw(kind, self._keys)
+
+    def use_labels(self, layer: Labels) -> None:
+        """Make an object of each that a layer of labels has on the frame on screen.
+
+        Raises
+        ------
+        PromptError
+            If there is not one frame on screen, or the layer has no objects there or another size.
+        """
+        frame = shown_frame(self._viewer, self.image)
+        if frame is None:
+            raise PromptError("labels are taken on one frame: show the movie in 2-D with time on the slider")
+        point, first_free = self._viewer.dims.point, self.controller.next_object_id
+        masks = read_labels_layer(layer, self.image, frame, point, first_free=first_free, on_note=self._note)
+        self.controller.use_masks(masks)
 
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer other than the movie was removed from the viewer."""

@@ -1,19 +1,19 @@
 """The dock widget: wires the controls, the viewer and the controllers together."""
 
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import napari
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.cleaning import Cleaning
-from napari_sam2.errors import MovieError
-from napari_sam2.layers import Saving, movie_shape, open_layer_session
+from napari_sam2.errors import MovieError, NapariSam2Error
+from napari_sam2.input_choice import InputChoice
+from napari_sam2.layers import Saving, chosen_input, movie_shape, needs_choice, open_layer_session
 from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
@@ -24,6 +24,7 @@ from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.open_movie import OpenMovie
+from napari_sam2.widget.shown_input import adopt_stored_input, show_input
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
 
@@ -50,7 +51,12 @@ class TrackerWidget(QWidget):
         self._movie: OpenMovie | None = None
         self._follower: Follower | None = None
         self._was_docked = False
-        self.form = TrackerForm(self, image_choices=self._image_choices, model=ModelChoice(self._models))
+        self.form = TrackerForm(
+            self,
+            image_choices=self._image_choices,
+            labels_choices=self._labels_choices,
+            model=ModelChoice(self._models),
+        )
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -76,10 +82,40 @@ class TrackerWidget(QWidget):
         if self._movie is None:
             show_warning(HINT_NO_MOVIE)
             return
-        saved = self._movie.saved
-        folder = saved.saving.offered or self.form.saved.ask(sessions_folder())
-        if folder is not None:
-            self._movie.go_on_with(folder, self._opener(self._movie.image, saved.saving))
+        folder = self._movie.saved.saving.offered or self.form.saved.ask(sessions_folder())
+        if folder is None:
+            return
+        movie = self._movie
+        try:
+            if adopt_stored_input(movie.image, folder):
+                self._restart(movie.image)
+                movie = self._movie
+        except NapariSam2Error as error:
+            self._notices.error(error)
+            return
+        movie.go_on_with(folder, self._opener(movie.image, movie.saved.saving))
+
+    def choose_input(self, choice: InputChoice) -> None:
+        """Begin a session on what was chosen of a layer of many axes."""
+        image = self.form.input.layer
+        if image is None or choice == chosen_input(image):
+            return
+        try:
+            show_input(self.viewer, image, choice)
+            self._restart(image)
+        except MovieError as error:
+            self._notices.error(error)
+
+    def use_labels(self) -> None:
+        """Make objects of the labels that a layer has on the frame on screen."""
+        layer = unwrapped(self.form.labels.layer.value)
+        if self._movie is not None and layer is not None:
+            try:
+                self._movie.use_labels(layer)
+            except NapariSam2Error as error:
+                self._notices.error(error)
+        else:
+            show_warning("Choose a layer of labels first.")
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -195,6 +231,8 @@ class TrackerWidget(QWidget):
         form.diameter.editingFinished.connect(self._on_diameter)
         form.fast.toggled.connect(self._reopen)
         form.saved.button.clicked.connect(self.open_saved)
+        form.input.chosen.connect(self.choose_input)
+        form.labels.use.clicked.connect(self.use_labels)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
         form.box.clicked.connect(self.draw_box)
@@ -252,11 +290,35 @@ class TrackerWidget(QWidget):
     def _open_only_choice(self, images: list[Image]) -> None:
         if len(images) == 1:
             # Nobody asked for this one yet, so nothing is said if it is no movie.
-            with contextlib.suppress(MovieError):
-                self.open_image(images[0])
+            self._ask_or_open(images[0], says_why_not=False)
+
+    def _ask_or_open(self, image: Image, *, says_why_not: bool = True) -> None:
+        if needs_choice(image) and chosen_input(image) is None:
+            self._show_movie(None)
+            self.form.input.show_layer(image, self.viewer.dims.point)
+            return
+        try:
+            self.open_image(image)
+        except MovieError as error:
+            if says_why_not:
+                self._notices.error(error)
+                self._redraw()
 
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
+
+    def _labels_choices(self, _combo: object = None) -> list[Labels]:
+        own = [movie.controller.masks.main.layer for movie in self._movies if movie.controller.masks is not None]
+        layers = [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Labels)]
+        return [layer for layer in layers if layer not in own]
+
+    def _restart(self, image: Image) -> None:
+        """Begin anew with a movie, of which something else was chosen; what there is stays as ordinary layers."""
+        for movie in [movie for movie in self._movies if movie.image == image]:
+            movie.close()
+            self._movies.remove(movie)
+        self._show_movie(None)
+        self.open_image(image)
 
     def _show_movie(self, movie: OpenMovie | None) -> None:
         if self._movie is not None:
@@ -284,6 +346,7 @@ class TrackerWidget(QWidget):
     def _redraw(self, *_: object) -> None:
         form, movie = self.form, self._movie
         form.show_image(movie.image if movie is not None else None)
+        form.input.show_layer(movie.image if movie is not None else form.input.layer, self.viewer.dims.point)
         form.saved.show_movie(movie.saved if movie is not None else None)
         form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
@@ -298,11 +361,7 @@ class TrackerWidget(QWidget):
         if image is None:
             # The layer chosen was removed; its session has ended, or somebody looks through the list.
             return
-        try:
-            self.open_image(image)
-        except MovieError as error:
-            self._notices.error(error)
-            self._redraw()
+        self._ask_or_open(image)
 
     def _on_diameter(self) -> None:
         if self.form.diameter.value() != self._diameter:
@@ -351,4 +410,5 @@ class TrackerWidget(QWidget):
             if movie is self._movie:
                 self._show_movie(None)
             self._notices.note(f"The movie '{layer.name}' was removed, so its session has ended; its masks stay.")
+        self.form.input.forget(layer)
         self._redraw()

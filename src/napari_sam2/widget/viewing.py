@@ -5,7 +5,7 @@ from typing import Any
 
 from napari.layers import Image
 
-from napari_sam2.layers import movie_shape
+from napari_sam2.layers import movie_shape, time_axis
 
 _BETWEEN_FRAMES_S = 0.1
 
@@ -17,9 +17,10 @@ def unwrapped(layer: Any) -> Any:
 
 def shown_frame(viewer: Any, image: Image) -> int | None:
     """Return the frame of the movie that is on screen; None if time is an axis on screen, so that there are several."""
-    if viewer.dims.ndim - image.ndim in viewer.dims.displayed:
+    axis = time_axis(image)
+    if viewer.dims.ndim - image.ndim + axis in viewer.dims.displayed:
         return None
-    t = float(image.world_to_data(viewer.dims.point)[0])
+    t = float(image.world_to_data(viewer.dims.point)[axis])
     return min(max(round(t), 0), movie_shape(image)[0] - 1)
 
 
@@ -36,7 +37,8 @@ class Follower:
     def show(self, frame: int, *, at_once: bool = False) -> None:
         """Show a frame, unless the one before was shown less than a tenth of a second ago."""
         dims = self._viewer.dims
-        axis = dims.ndim - self._image.ndim
+        time_at = time_axis(self._image)
+        axis = dims.ndim - self._image.ndim + time_at
         if axis in dims.displayed or axis < 0:
             return
         if self._last_step is not None and dims.current_step[axis] != self._last_step:
@@ -44,5 +46,7 @@ class Follower:
         now = time.monotonic()
         if self._taken_over or (now - self._last_time < _BETWEEN_FRAMES_S and not at_once):
             return
-        dims.set_point(axis, self._image.data_to_world((frame, 0, 0))[0])
+        place = [0] * self._image.ndim
+        place[time_at] = frame
+        dims.set_point(axis, self._image.data_to_world(place)[time_at])
         self._last_step, self._last_time = dims.current_step[axis], now

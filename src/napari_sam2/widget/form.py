@@ -45,6 +45,7 @@ _DIRECTION_TIPS = {
 }
 HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
 HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
+HINT_CHOOSE = "This image has more axes than a movie: choose under 'Input' what to track in."
 _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 
 

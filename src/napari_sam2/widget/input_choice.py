@@ -10,11 +10,13 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
+    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
     QSpinBox,
+    QWidget,
 )
 
 from napari_sam2.input_choice import MAX_CHANNELS, InputChoice
@@ -28,8 +30,8 @@ _PLANES = {ONE_PLANE: None, "Brightest of all planes": "max", "Mean of all plane
 class InputChoiceBox(QGroupBox):
     """Which axis is time, which plane or projection, and which channels."""
 
-    chosen: ClassVar[Signal] = Signal(object)
-    """The `InputChoice` that somebody wants to work with."""
+    chosen: ClassVar[Signal] = Signal()
+    """Somebody wants to work with `choice`."""
 
     def __init__(self) -> None:
         super().__init__("Input")
@@ -41,7 +43,7 @@ class InputChoiceBox(QGroupBox):
         self.plane = QSpinBox()
         self.plane.setToolTip("Which plane, counted from 0 like on the slider")
         self.channels = QListWidget()
-        self.channels.setMaximumHeight(70)
+        self.channels.setFixedHeight(48)
         self.channels.setToolTip(
             f"Which channel the model is shown; up to {MAX_CHANNELS} are shown together, each with its own contrast"
         )
@@ -49,15 +51,22 @@ class InputChoiceBox(QGroupBox):
         self.use.setToolTip("Begin a session on what is chosen here; another choice is another session")
         self.current = QLabel()
         self.current.setWordWrap(True)
+        self._axes, self._planes = QWidget(), QWidget()
+        planes = QHBoxLayout(self._planes)
+        planes.addWidget(self.way, 1)
+        planes.addWidget(self.plane)
         self._form = QFormLayout(self)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow("Planes", self.way)
-        self._form.addRow("Plane", self.plane)
+        self._line = QHBoxLayout(self._axes)
+        for line in (self._line, planes):
+            line.setContentsMargins(0, 0, 0, 0)
+        self._form.addRow("Axes", self._axes)
+        self._form.addRow("Planes", self._planes)
         self._form.addRow("Channels", self.channels)
         self._form.addRow(self.use)
         self._form.addRow(self.current)
         self.way.currentTextChanged.connect(self._show_rows)
-        self.use.clicked.connect(lambda: self.chosen.emit(self.choice()))
+        self.use.clicked.connect(lambda: self.chosen.emit())
         self.hide()
 
     def show_layer(self, layer: Any, point: Sequence[float] = ()) -> None:
@@ -79,7 +88,13 @@ class InputChoiceBox(QGroupBox):
             self.show_layer(None)
 
     def choice(self) -> InputChoice:
-        """What is chosen; whether it makes sense is not looked at yet."""
+        """What is chosen; whether it fits the layer is not looked at yet.
+
+        Raises
+        ------
+        MovieError
+            If it makes no sense, such as two axes of time.
+        """
         axes = self.axes
         projection: Any = _PLANES[self.way.currentText()] if "Z" in axes else None
         plane = self.plane.value() if "Z" in axes and projection is None else None
@@ -96,16 +111,22 @@ class InputChoiceBox(QGroupBox):
     def _fill(self, layer: Image, point: Sequence[float]) -> None:
         choice, shape = chosen_input(layer), layer_shape(layer)
         axes = guessed_axes(layer) if choice is None else choice.axes or ""
+        line = self._line
         for role in self.roles:
-            self._form.removeRow(role)
+            line.removeWidget(role)
+            role.deleteLater()
         self.roles = []
         for axis, size in enumerate(shape[:-2]):
             role = QComboBox()
-            role.addItems(list(_ROLES.values()))
+            role.addItems([f"{name} ({size})" for name in _ROLES.values()])
+            role.setToolTip(f"What axis {axis} of the layer is, which has {size} entries")
+            # Three of them fit into a narrow dock.
+            role.setMinimumContentsLength(6)
+            role.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             role.setCurrentIndex([*_ROLES].index(axes[axis]) if axes[axis] in _ROLES else axis)
             role.currentIndexChanged.connect(self._show_rows)
             self.roles.append(role)
-            self._form.insertRow(axis, f"Axis {axis} ({size})", role)
+            line.addWidget(role)
         self._fill_sizes()
         here = [round(float(x)) for x in layer.world_to_data(point)] if len(point) else []
         if choice is not None:
@@ -131,6 +152,6 @@ class InputChoiceBox(QGroupBox):
     def _show_rows(self, *_: object) -> None:
         self._fill_sizes()
         axes = self.axes
-        self._form.setRowVisible(self.way, "Z" in axes)
-        self._form.setRowVisible(self.plane, "Z" in axes and self.way.currentText() == ONE_PLANE)
+        self._form.setRowVisible(self._planes, "Z" in axes)
+        self.plane.setVisible(self.way.currentText() == ONE_PLANE)
         self._form.setRowVisible(self.channels, "C" in axes)

@@ -12,14 +12,13 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError, NapariSam2Error
-from napari_sam2.input_choice import InputChoice
 from napari_sam2.layers import Saving, chosen_input, movie_shape, needs_choice, open_layer_session
 from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TO_FRAME, TrackerForm
+from napari_sam2.widget.form import HINT, HINT_CHOOSE, HINT_NO_MOVIE, TO_FRAME, TrackerForm
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
@@ -95,14 +94,13 @@ class TrackerWidget(QWidget):
             return
         movie.go_on_with(folder, self._opener(movie.image, movie.saved.saving))
 
-    def choose_input(self, choice: InputChoice) -> None:
+    def choose_input(self) -> None:
         """Begin a session on what was chosen of a layer of many axes."""
         image = self.form.input.layer
-        if image is None or choice == chosen_input(image):
-            return
         try:
-            show_input(self.viewer, image, choice)
-            self._restart(image)
+            if image is not None and self.form.input.choice() != chosen_input(image):
+                show_input(self.viewer, image, self.form.input.choice())
+                self._restart(image)
         except MovieError as error:
             self._notices.error(error)
 
@@ -294,8 +292,8 @@ class TrackerWidget(QWidget):
 
     def _ask_or_open(self, image: Image, *, says_why_not: bool = True) -> None:
         if needs_choice(image) and chosen_input(image) is None:
-            self._show_movie(None)
             self.form.input.show_layer(image, self.viewer.dims.point)
+            self._show_movie(None)
             return
         try:
             self.open_image(image)
@@ -345,10 +343,11 @@ class TrackerWidget(QWidget):
 
     def _redraw(self, *_: object) -> None:
         form, movie = self.form, self._movie
-        form.show_image(movie.image if movie is not None else None)
-        form.input.show_layer(movie.image if movie is not None else form.input.layer, self.viewer.dims.point)
+        asked = movie.image if movie is not None else form.input.layer
+        form.show_image(asked)
+        form.input.show_layer(asked, self.viewer.dims.point)
         form.saved.show_movie(movie.saved if movie is not None else None)
-        form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
+        form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE if asked is None else HINT_CHOOSE)
         form.frame.setEnabled(form.direction.currentText() == TO_FRAME)
         form.show_state(movie.controller.state if movie is not None else "idle", has_session=movie is not None)
         form.show_polarity(positive=movie is None or movie.tool.positive)

@@ -8,8 +8,10 @@ import pytest
 import tifffile
 import zarr
 
-from napari_sam2 import InputChoice, Video
-from napari_sam2.errors import MovieError
+from napari_sam2 import InputChoice, Video, open_session, reopen_session
+from napari_sam2.errors import MovieError, NapariSam2Error, SessionError
+from napari_sam2.session_files.info import describe
+from toy_scene import HEIGHT, RADIUS, STILL, WIDTH, click, truth
 
 T, C, Z, Y, X = SHAPE = (4, 2, 3, 20, 30)
 DATA = np.random.default_rng(0).integers(0, 4000, SHAPE).astype(np.uint16)
@@ -181,3 +183,57 @@ def test_a_choice_survives_json():
     for change in bad:
         with pytest.raises((ValueError, TypeError)):
             InputChoice.from_json(choice.to_json() | change)
+
+
+def test_row08_a_chunk_that_cannot_be_read_names_its_frame_and_the_rest_goes_on(toy):
+    def block(block_info=None):
+        t = block_info[None]["chunk-location"][0]
+        if t == 3 and broken:
+            raise OSError("input/output error")
+        return (truth()[t][None, None] > 0).astype(np.float32)
+
+    broken = [True]
+    chunks = ((1,) * 6, (1, 1), (HEIGHT,), (WIDTH,))
+    data = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=np.empty((0,) * 4, np.float32))
+    movie = Video.open(data, InputChoice("TZYX", plane=1), contrast=(0, 1))
+    session = open_session(movie, model=toy, diameter=2 * RADIUS)
+    session.add_prompts(click(0, STILL, STILL))
+    done = []
+    with pytest.raises(NapariSam2Error, match=r"frame 3 of movie cannot be read .*input/output error"):
+        done += [result.frame for result in session.propagate()]
+    assert sorted(session.masklets[STILL]) == [0, 1, 2]
+    broken.clear()
+    assert [result.frame for result in session.resume()] == [3, 4, 5]
+    assert sorted(session.masklets[STILL]) == [0, 1, 2, 3, 4, 5]
+
+
+def test_row35_a_session_knows_its_plane_and_channels(toy, tmp_path):
+    discs = (truth()[:6] > 0).astype(np.float32)
+    path = tmp_path / "movie.tif"
+    data = np.stack([discs[::-1], discs], axis=1)
+    tifffile.imwrite(path, data, metadata={"axes": "TZYX"}, photometric="minisblack")
+    movie = Video.open(path, InputChoice(plane=1))
+    session = open_session(movie, model=toy, diameter=2 * RADIUS, autosave=tmp_path / "a.sam2")
+    session.add_prompts(click(0, STILL, STILL))
+    session.close()
+    del session
+    again = reopen_session(tmp_path / "a.sam2", model=toy)
+    assert again.video.choice == InputChoice("TZYX", plane=1)
+    np.testing.assert_array_equal(again.video.frame(0), movie.frame(0))
+    again.close()
+    with pytest.raises(SessionError, match="it is axes TZYX, plane 0, and was axes TZYX, plane 1"):
+        reopen_session(tmp_path / "a.sam2", Video.open(path, InputChoice(plane=0)), model=toy)
+    assert "plane 1" in describe(tmp_path / "a.sam2")["movie"]
+
+
+def test_row35_a_session_on_several_channels_sees_them_as_before(toy, tmp_path):
+    discs = (truth()[:4] > 0).astype(np.float32)
+    data = np.stack([discs, 50 * discs + 7], axis=1)
+    movie = Video.open(data, InputChoice("TCYX", channels=(0, 1)))
+    session = open_session(movie, model=toy, diameter=2 * RADIUS, autosave=tmp_path / "a.sam2")
+    session.close()
+    del session
+    again = reopen_session(tmp_path / "a.sam2", data, model=toy)
+    assert again.video.choice == movie.choice
+    np.testing.assert_array_equal(again.video.frame(2), movie.frame(2))
+    again.close()

@@ -1,5 +1,6 @@
 """Images of more axes than a movie, and labels layers as prompts, with real clicks."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def test_movies_are_not_asked_about(desk: Desk) -> None:
     assert desk.widget.controller is not None
 
 
+@pytest.mark.async_slicing
 def test_row13_a_click_on_a_plane_marks_that_plane_only(deep_desk: Desk) -> None:
     desk = deep_desk
     image = begin(desk, stack(), (2, 3), **PLACED_4D)
@@ -108,6 +110,7 @@ def test_row15_a_click_on_another_plane_is_refused_with_one_note(deep_desk: Desk
     assert len([note for note in desk.notes() if "on another plane" in note]) == 1
 
 
+@pytest.mark.async_slicing
 def test_row13_masks_of_a_projection_are_seen_on_every_plane(deep_desk: Desk) -> None:
     desk = deep_desk
     image = begin(desk, stack(), (2, 4), **PLACED_4D)
@@ -190,32 +193,86 @@ def test_choices_that_do_not_fit_are_told_of(deep_desk: Desk) -> None:
     assert desk.widget.controller is None
 
 
-def test_row35_a_stored_session_comes_back_on_its_plane(bare_desk: Desk, tmp_path: Path) -> None:
-    desk = bare_desk
+def next_desk(desk: Desk, make_napari_viewer: Any) -> Desk:
+    """Return another viewer, after the first has let go of its session."""
+    desk.leave()
+    desk.viewer.close()
+    desk.settle()
+    other = Desk(make_napari_viewer(show=True), desk.qtbot)
+    other.settle()
+    return other
+
+
+@pytest.mark.parametrize("way", ["folder", "button"])
+def test_row35_a_stored_session_comes_back_on_its_plane(
+    bare_desk: Desk, tmp_path: Path, make_napari_viewer: Any, way: str
+) -> None:
     data = np.zeros(STACK, np.uint8)
     data[:, 2, 10:30, 30:50] = 255
-    tifffile.imwrite(tmp_path / "deep.tif", data, metadata={"axes": "TZYX"}, photometric="minisblack")
-    (image,) = desk.viewer.open(str(tmp_path / "deep.tif"), plugin="napari")
-    desk.viewer.dims.set_current_step(0, 0)
-    desk.dock()
-    form = desk.widget.form
-    form.input.plane.setValue(2)
-    desk.click(form.input.use)
-    desk.click_canvas(image, 20, 40)
-    desk.wait_idle()
-    folder = desk.widget._movie.saved.saving.folder
-    found = desk.frame(0).copy()
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, data, metadata={"axes": "TZYX"}, photometric="minisblack")
+
+    def show(desk: Desk, plane: int) -> None:
+        desk.viewer.open(str(path), plugin="napari")
+        desk.viewer.dims.set_current_step(0, 0)
+        desk.dock()
+        desk.widget.form.input.plane.setValue(plane)
+        desk.click(desk.widget.form.input.use)
+
+    show(bare_desk, 2)
+    bare_desk.click_canvas(bare_desk.viewer.layers["deep"], 20, 40)
+    bare_desk.wait_idle()
+    saving = bare_desk.widget._movie.saved.saving
+    found = bare_desk.frame(0).copy()
     assert found.any()
-    desk.widget.shut_down()
-    desk.viewer.layers.clear()
-    (image,) = desk.viewer.open(str(folder), plugin="napari-sam2")
-    assert image.data.shape == STACK and chosen_input(image).plane == 2
-    np.testing.assert_array_equal(np.asarray(image.data), data)
-    desk.viewer.window.remove_dock_widget("all")
-    desk.dock()
+    desk = next_desk(bare_desk, make_napari_viewer)
+    if way == "folder":
+        (image,) = desk.viewer.open(str(saving.folder), plugin="napari-sam2")
+        assert image.data.shape == STACK and chosen_input(image).plane == 2
+        np.testing.assert_array_equal(np.asarray(image.data), data)
+        desk.dock()
+    else:
+        show(desk, 4)
+        desk.click(desk.widget.form.saved.button)
     desk.wait_idle()
     assert desk.widget.session.prompts and desk.widget.session.video.choice.plane == 2
     np.testing.assert_array_equal(desk.frame(0), found)
+    # What the layers say is what the session knows: nothing is asked anew.
+    assert desk.widget.session.set_prompts(desk.widget.controller.prompts.usable()[0]) == set()
+    desk.leave()
+
+
+def test_row12_the_full_resolution_of_a_pyramid_is_tracked(empty_desk: Desk) -> None:
+    data = stack((12, 64, 64))
+    image = empty_desk.viewer.add_image([data, data[:, ::2, ::2]], name="movie", multiscale=True)
+    assert as_video(image).shape_yx == (64, 64)
+
+
+@pytest.mark.async_slicing
+def test_row24_only_the_frame_on_screen_is_drawn_anew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 40)
+    desk.wait_idle()
+    desk.widget.form.follow.setChecked(False)
+    drawn: list[int] = []
+    refresh = masks(desk).refresh
+    monkeypatch.setattr(masks(desk), "refresh", lambda *a, **k: drawn.append(1) or refresh(*a, **k))
+    desk.click(desk.widget.form.propagate)
+    desk.wait_idle()
+    assert desk.frame(11).any() and len(drawn) == 1
+
+
+def test_row07_cancel_is_acknowledged_at_once(desk: Desk) -> None:
+    gate = threading.Event()
+    desk.hooks["before_frame"] = lambda frame: gate.wait(20) if frame == 2 else None
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 40)
+    desk.wait_idle()
+    desk.click(desk.widget.form.propagate)
+    desk.qtbot.waitUntil(lambda: desk.frame(1).any(), timeout=10_000)
+    desk.click(desk.widget.form.cancel)
+    assert desk.widget.controller.state == "stopping" and "Stopping" in desk.widget.form.status.text()
+    gate.set()
+    desk.wait_idle()
+    assert desk.frame(1).any() and not desk.frame(5).any()
 
 
 def labels_layer(desk: Desk, **kwargs: Any) -> Any:
@@ -227,6 +284,7 @@ def labels_layer(desk: Desk, **kwargs: Any) -> Any:
     return layer
 
 
+@pytest.mark.async_slicing
 def test_row28_labels_become_objects_with_their_ids_on_the_frame_on_screen(desk: Desk) -> None:
     layer = labels_layer(desk)
     desk.go_to(4)

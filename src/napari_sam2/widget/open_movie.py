@@ -104,20 +104,20 @@ class OpenMovie:
         self._viewer.layers.selection.active = shapes
         self.shape_tool.draw(kind, self._keys)
 
-    def use_labels(self, layer: Labels) -> None:
-        """Make an object of each that a layer of labels has on the frame on screen.
-
-        Raises
-        ------
-        PromptError
-            If there is not one frame on screen, or the layer has no objects there or another size.
-        """
+    def use_labels(self, layer: Labels | None) -> None:
+        """Make an object of each that a layer of labels has on the frame on screen; tells why if that cannot be."""
         frame = shown_frame(self._viewer, self.image)
-        if frame is None:
-            raise PromptError("labels are taken on one frame: show the movie in 2-D with time on the slider")
+        if layer is None or frame is None:
+            missing = "a layer of labels" if layer is None else "one frame to show, in 2-D with time on the slider"
+            self._note(f"Choose {missing} first.")
+            return
         point, first_free = self._viewer.dims.point, self.controller.next_object_id
-        masks = read_labels_layer(layer, self.image, frame, point, first_free=first_free, on_note=self._note)
-        self.controller.use_masks(masks)
+        try:
+            masks = read_labels_layer(layer, self.image, frame, point, first_free=first_free, on_note=self._note)
+        except PromptError as error:
+            self._note(str(error))
+        else:
+            self.controller.use_masks(masks)
 
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer other than the movie was removed from the viewer."""

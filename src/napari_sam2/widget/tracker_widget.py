@@ -11,19 +11,19 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.cleaning import Cleaning
-from napari_sam2.errors import MovieError, NapariSam2Error
-from napari_sam2.layers import Saving, chosen_input, movie_shape, needs_choice, open_layer_session
+from napari_sam2.errors import MovieError
+from napari_sam2.layers import Saving, movie_shape, open_layer_session
 from napari_sam2.session_files.places import sessions_folder
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_CHOOSE, HINT_NO_MOVIE, TO_FRAME, TrackerForm
+from napari_sam2.widget.input_asking import InputAsking
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.open_movie import OpenMovie
-from napari_sam2.widget.shown_input import adopt_stored_input, show_input
 from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
 from napari_sam2.widget.workers import WorkerRunner
 
@@ -56,6 +56,7 @@ class TrackerWidget(QWidget):
             labels_choices=self._labels_choices,
             model=ModelChoice(self._models),
         )
+        self._asking = InputAsking(viewer, self.form.input, restart=self._restart, on_error=self._notices.error)
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -84,36 +85,13 @@ class TrackerWidget(QWidget):
         folder = self._movie.saved.saving.offered or self.form.saved.ask(sessions_folder())
         if folder is None:
             return
-        movie = self._movie
-        try:
-            if adopt_stored_input(movie.image, folder):
-                self._restart(movie.image)
-                movie = self._movie
-        except NapariSam2Error as error:
-            self._notices.error(error)
-            return
-        movie.go_on_with(folder, self._opener(movie.image, movie.saved.saving))
-
-    def choose_input(self) -> None:
-        """Begin a session on what was chosen of a layer of many axes."""
-        image = self.form.input.layer
-        try:
-            if image is not None and self.form.input.choice() != chosen_input(image):
-                show_input(self.viewer, image, self.form.input.choice())
-                self._restart(image)
-        except MovieError as error:
-            self._notices.error(error)
+        if self._asking.takes_stored(self._movie.image, folder):
+            self._movie.go_on_with(folder, self._opener(self._movie.image, self._movie.saved.saving))
 
     def use_labels(self) -> None:
         """Make objects of the labels that a layer has on the frame on screen."""
-        layer = unwrapped(self.form.labels.layer.value)
-        if self._movie is not None and layer is not None:
-            try:
-                self._movie.use_labels(layer)
-            except NapariSam2Error as error:
-                self._notices.error(error)
-        else:
-            show_warning("Choose a layer of labels first.")
+        if self._movie is not None:
+            self._movie.use_labels(unwrapped(self.form.labels.layer.value))
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -229,7 +207,7 @@ class TrackerWidget(QWidget):
         form.diameter.editingFinished.connect(self._on_diameter)
         form.fast.toggled.connect(self._reopen)
         form.saved.button.clicked.connect(self.open_saved)
-        form.input.chosen.connect(self.choose_input)
+        form.input.chosen.connect(self._asking.choose)
         form.labels.use.clicked.connect(self.use_labels)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
@@ -291,8 +269,7 @@ class TrackerWidget(QWidget):
             self._ask_or_open(images[0], says_why_not=False)
 
     def _ask_or_open(self, image: Image, *, says_why_not: bool = True) -> None:
-        if needs_choice(image) and chosen_input(image) is None:
-            self.form.input.show_layer(image, self.viewer.dims.point)
+        if self._asking.asks(image):
             self._show_movie(None)
             return
         try:

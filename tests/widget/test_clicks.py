@@ -173,7 +173,7 @@ def test_row03_two_movies_have_sessions_of_their_own(desk: Desk) -> None:
     assert desk.widget.controller.prompts.points == desk.viewer.layers["point_prompts"]
 
 
-@pytest.mark.parametrize(("shape", "text"), [((64, 64), "single image"), ((2, 3, 64, 64), "Split stack")])
+@pytest.mark.parametrize(("shape", "text"), [((64, 64), "single image")])
 def test_a_wrong_layer_gives_a_message(empty_desk: Desk, shape: tuple[int, ...], text: str) -> None:
     image = empty_desk.add_movie(shape)
     widget = empty_desk.dock()

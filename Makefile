@@ -16,15 +16,15 @@ OUT ?= demo-output
 # Arguments for pytest, as in: make unit PYTEST="-k video -x"
 PYTEST ?=
 # Small tensors on two threads of a busy machine take ten times as long as on one.
-unit widget-tests: export OMP_NUM_THREADS = 1
+unit widget-tests async-tests: export OMP_NUM_THREADS = 1
 HERE := not gpu and not official_weights
 # Only xcb draws the canvas; Qt's offscreen platform leaves it blank.
 DISPLAYED := PYTHONFAULTHANDLER=1 NAPARI_STRICT_QT=raise QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24"
 # What scripts/system_libraries.sh does about a library that it cannot install: `advise` warns, `require` fails.
 LIBRARIES := advise
-test widget-tests: LIBRARIES := require
+test widget-tests async-tests: LIBRARIES := require
 
-.PHONY: help venv system-libraries demo test lint types contracts unit widget-tests gpu-tests parity format clean distclean
+.PHONY: help venv system-libraries demo test lint types contracts unit widget-tests async-tests gpu-tests parity format clean distclean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml | system-libraries
 demo: $(STAMP) system-libraries  ## track the sample movie and write the results to demo-output
 	@$(BIN)/napari-sam2 demo --out $(OUT)
 
-test: lint types contracts unit widget-tests  ## everything that needs neither a GPU nor a download
+test: lint types contracts unit widget-tests async-tests  ## everything that needs neither a GPU nor a download
 
 lint: $(STAMP)  ## ruff, the linter and the formatter
 	@$(BIN)/ruff check --quiet
@@ -62,6 +62,11 @@ unit: $(STAMP)  ## the tests that need no display, with the Qt plugins of pytest
 
 widget-tests: $(STAMP) system-libraries  ## the tests that open napari, on a virtual display
 	@$(DISPLAYED) $(BIN)/pytest -m "widget and $(HERE)" $(PYTEST)
+
+# All widget tests pass like that, but take as long once more: make async-tests ASYNC=widget
+ASYNC ?= async_slicing
+async-tests: $(STAMP) system-libraries  ## some tests of the widget again, while napari slices in another thread
+	@NAPARI_ASYNC=1 $(DISPLAYED) $(BIN)/pytest -m "$(ASYNC) and $(HERE)" $(PYTEST)
 
 gpu-tests: $(STAMP)  ## the tests that need a CUDA device
 	@$(BIN)/pytest -m gpu $(PYTEST)

@@ -116,7 +116,7 @@ def test_kinds_of_movies(layout, movie, model):
     [
         ({"movie": "nowhere.tif"}, MovieError, "nowhere.tif"),
         ({"movie": np.zeros((20, 20))}, MovieError, "no time axis"),
-        ({"movie": np.zeros((2, 3, 20, 20))}, MovieError, "choose one plane or channel"),
+        ({"movie": np.zeros((2, 3, 20, 20))}, MovieError, "choose a plane or a channel"),
         ({"movie": np.full((2, 160, 180), 7)}, MovieError, "nothing to segment"),
         ({"movie": np.full((2, 160, 180), np.nan)}, MovieError, "nothing to segment"),
         ({"points": [(0, 500, 3)]}, PromptError, "outside the image"),

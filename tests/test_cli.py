@@ -140,3 +140,31 @@ def test_sample_writes_movie_and_truth(tmp_path):
 def test_help_names_every_command():
     output = run("--help").output
     assert all(name in output for name in ("track", "everything", "demo", "gui", "train", "sample"))
+
+
+def test_track_follows_labels_of_a_frame_on_a_plane(files):
+    frames = render_movie(SPEC)
+    stack = np.stack([frames.frames[:3] * 0, frames.frames[:3]], axis=1)
+    tifffile.imwrite(files / "deep.tif", stack, photometric="minisblack")
+    tifffile.imwrite(files / "labels.tif", frames.labels[1].astype(np.uint16), photometric="minisblack")
+    arguments = ("track", files / "deep.tif", "--labels", files / "labels.tif", "--labels-frame", 1, "--out")
+    done = run(*arguments, files / "out", "--axes", "TZYX", "--plane", 1, "--session", files / "a.sam2")
+    assert done.exit_code == 0, done.output
+    written = tifffile.imread(files / "out" / "labels.tif")
+    np.testing.assert_array_equal(written[1], frames.labels[1])
+    assert {r.frame for r in read_tracks(files / "out" / "tracks.csv")} == {0, 1, 2}
+    again = run(*arguments, files / "again", "--axes", "TZYX", "--plane", 1, "--session", files / "a.sam2")
+    assert again.exit_code == 0, again.output
+    np.testing.assert_array_equal(tifffile.imread(files / "again" / "labels.tif"), written)
+    other = run(*arguments, files / "other", "--axes", "TZYX", "--plane", 0, "--session", files / "a.sam2")
+    assert other.exit_code == 1 and "plane 0" in other.output
+    nothing = run("track", files / "deep.tif", "--out", files / "out")
+    assert nothing.exit_code == 1 and "give --points FILE, or --labels FILE" in nothing.output
+
+
+def test_everything_in_a_projection(files):
+    frames = render_movie(SPEC).frames[:1]
+    tifffile.imwrite(files / "deep.tif", np.stack([frames, frames // 2], axis=1), photometric="minisblack")
+    done = run("everything", files / "deep.tif", "--out", files / "all", "--axes", "TZYX", "--projection", "max")
+    assert done.exit_code == 0, done.output
+    assert len(read_clicks(files / "all" / "clicks.csv")) > 0

@@ -81,7 +81,7 @@ def test_out_of_memory_is_told_from_other_errors(error, is_it):
     assert is_out_of_memory(error) is is_it
 
 
-def test_out_of_memory_halves_the_batch_and_carries_on(session, monkeypatch):
+def test_row06_out_of_memory_halves_the_batch_and_carries_on(session, monkeypatch):
     _answer_all(session)
     expected = {r.frame: [(m.object_id, m.area) for m in r.masks] for r in session.propagate("forward")}
     real, sizes = propagation.track, []

@@ -190,5 +190,5 @@ Annotator.TestCase.settings = settings(
 )
 
 
-def test_row_42_undo_gives_back_what_was_redo_brings_it_again_and_ids_are_never_used_again():
+def test_row42_undo_gives_back_what_was_redo_brings_it_again_and_ids_are_never_used_again():
     Annotator.TestCase("runTest").runTest()

@@ -9,13 +9,13 @@ def seen(logits, offset=(0, 0), claim=0):
     return SeenMask(np.asarray(logits, np.float32), offset, score=3.0, predicted_iou=0.9, claim=claim)
 
 
-def test_the_higher_logit_wins():
+def test_row20_the_higher_logit_wins():
     won = resolve_overlaps({1: seen([[1, 1, -1]]), 2: seen([[-1, 3, 3]])}, (1, 3))
     assert won[1].tolist() == [[True, False, False]]
     assert won[2].tolist() == [[False, True, True]]
 
 
-def test_of_equal_logits_the_smaller_id_wins_in_any_order():
+def test_row20_of_equal_logits_the_smaller_id_wins_in_any_order():
     for ids in ((7, 2), (2, 7)):
         won = resolve_overlaps({i: seen([[5.0, -2.0]]) for i in ids}, (1, 2))
         assert won[2].tolist() == [[True, False]]

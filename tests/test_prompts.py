@@ -113,7 +113,7 @@ def test_points_inside_pass(y, x):
 @pytest.mark.parametrize(
     ("y", "x"), [(-0.51, 0), (0, -0.51), (19.5, 0), (0, 29.5), (math.nan, 1), (1, math.nan), (math.inf, 1), (-30, 500)]
 )
-def test_points_outside_are_named(y, x):
+def test_row17_points_outside_are_named(y, x):
     with pytest.raises(PromptError) as info:
         check(PointPrompt(2, 3, y, x))
     assert str(info.value) == (
@@ -195,7 +195,7 @@ def test_nothing_is_a_fine_prompt():
 @pytest.mark.parametrize(
     ("t", "frame"), [(0, 0), (2.4, 2), (2.5, 3), (1.5, 2), (0.49, 0), (-0.5, 0), (-0.51, -1), (np.float32(6.6), 7)]
 )
-def test_time_snaps_to_the_nearest_frame(t, frame):
+def test_row16_time_snaps_to_the_nearest_frame(t, frame):
     assert nearest_frame(t) == frame
 
 

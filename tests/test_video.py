@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam2 import video as video_module
+from napari_sam2.contrast import rescale
 from napari_sam2.errors import MovieError, NapariSam2Error
-from napari_sam2.video import Video, rescale
+from napari_sam2.video import Video
 
 
 def movie_uint8(frames=6, height=24, width=33):
@@ -85,7 +86,7 @@ SAME_PICTURE = {
 
 
 @pytest.mark.parametrize("kind", SAME_PICTURE)
-def test_same_picture_whatever_the_type(kind):
+def test_row11_same_picture_whatever_the_type(kind):
     data = movie_uint8()
     expected = Video(data).frame(3)
     frame = Video(SAME_PICTURE[kind](data)).frame(3)
@@ -102,7 +103,7 @@ def test_bool():
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, object, "U3", "datetime64[s]"])
-def test_types_that_are_no_pictures(dtype):
+def test_row10_types_that_are_no_pictures(dtype):
     with pytest.raises(MovieError, match="expected integers, real numbers or bool: convert them first"):
         Video(np.zeros((2, 8, 8), dtype))
 
@@ -114,7 +115,7 @@ def test_a_type_that_numpy_does_not_know():
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8), (3, 0, 8), (3, 8, 0), (0, 8, 8, 3)])
-def test_no_pixels(shape):
+def test_row10_no_pixels(shape):
     with pytest.raises(MovieError, match="and so no pixels"):
         Video(np.zeros(shape, np.uint8))
 
@@ -125,19 +126,16 @@ def test_no_time(shape):
         Video(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("shape", "advice"),
-    [((5, 3, 64, 64), r"movie\[:, 0\]"), ((5, 2, 3, 64, 64), r"movie\[:, 0, 0\]"), ((5, 4, 8, 8, 3), r"movie\[:, 0")],
-)
-def test_planes_must_be_chosen(shape, advice):
-    with pytest.raises(MovieError, match=f"choose one plane or channel first, for example {advice}"):
+@pytest.mark.parametrize("shape", [(5, 3, 64, 64), (5, 2, 3, 64, 64), (5, 4, 8, 8, 3)])
+def test_planes_must_be_chosen(shape):
+    with pytest.raises(MovieError, match=r"choose a plane or a channel, for example .*InputChoice.* --plane 0"):
         Video(np.zeros(shape, np.uint8))
 
 
 def test_rgb_said_by_the_caller():
     with pytest.raises(MovieError, match="color needs a last axis of 3 or 4, not 64"):
         Video(np.zeros((5, 3, 64, 64)), rgb=True)
-    with pytest.raises(MovieError, match="choose one plane"):
+    with pytest.raises(MovieError, match="choose a plane"):
         Video(np.zeros((5, 64, 64, 3)), rgb=False)
     assert Video(np.zeros((5, 64, 3)), rgb=False).shape_yx == (64, 3)
 
@@ -148,7 +146,7 @@ def test_axes_of_length_one_are_dropped():
 
 
 @pytest.mark.parametrize("channels", [3, 4])
-def test_color(channels):
+def test_row12_color(channels):
     data = np.random.default_rng(0).integers(0, 256, (4, 10, 11, channels)).astype(np.uint8)
     counting = CountingArray(data)
     video = Video(counting)
@@ -213,7 +211,7 @@ def test_a_single_bad_frame_is_flat(value):
     assert frame.min() == frame.max() == (value == 1e30)
 
 
-def test_not_numbers_become_zero():
+def test_row09_not_numbers_become_zero():
     data = np.random.default_rng(0).random((2, 16, 16)).astype(np.float32)
     data[1, 2, 3], data[1, 4, 5], data[1, 6, 7] = np.nan, np.inf, -np.inf
     frame = Video(data).frame(1)
@@ -226,7 +224,7 @@ def test_not_numbers_become_zero():
         lambda dtype: arrays(dtype, st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(5, 8)))
     )
 )
-def test_any_floats_give_a_frame_or_a_reason(data):
+def test_row09_any_floats_give_a_frame_or_a_reason(data):
     video = Video(data)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -263,7 +261,7 @@ def test_a_frame_is_read_once():
     assert counting.reads == [57]
 
 
-def test_ten_thousand_dask_frames():
+def test_row22_ten_thousand_dask_frames():
     reads = []
 
     def load(block_info=None):
@@ -281,7 +279,7 @@ def test_ten_thousand_dask_frames():
     assert reads == [9_876]
 
 
-def test_memory_stays_flat():
+def test_row22_memory_stays_flat():
     stack = da.random.default_rng(0).random((1000, 64, 64), chunks=(1, 64, 64))
     video = Video(stack)
     video.frame(0)
@@ -297,7 +295,7 @@ def test_memory_stays_flat():
     assert kept < 20 * 64 * 64 * 8
 
 
-def test_a_frame_that_cannot_be_read():
+def test_row08_a_frame_that_cannot_be_read():
     def load(block, block_info=None):
         if block_info[0]["array-location"][0][0] == 3:
             raise OSError("the network is gone")
@@ -367,11 +365,11 @@ def test_open_a_layer():
     assert Video.open(SimpleNamespace(data=color, rgb=True)).rgb
     # Three pixels wide and not in color: the layer knows.
     assert Video.open(SimpleNamespace(data=data[..., :3], rgb=False)).shape_yx == (24, 3)
-    with pytest.raises(MovieError, match="choose one plane"):
+    with pytest.raises(MovieError, match="choose a plane"):
         Video.open(SimpleNamespace(data=color, rgb=False))
 
 
-def test_open_levels():
+def test_row12_open_levels():
     data = movie_uint8()
     levels = [data, data[:, ::2, ::2]]
     assert Video.open(levels).shape_yx == (24, 33)
@@ -502,7 +500,7 @@ def test_only_the_chunks_of_a_dask_array_that_a_part_touches_are_read(all_are_la
     np.testing.assert_array_equal(part[0], video.frame(1)[12:19, 9:13, 0])
 
 
-def test_only_the_chunks_of_a_zarr_array_that_a_part_touches_are_read(all_are_large):
+def test_row23_only_the_chunks_of_a_zarr_array_that_a_part_touches_are_read(all_are_large):
     reads = []
 
     class Store(zarr.storage.MemoryStore):
@@ -564,7 +562,7 @@ def uneven_frames(frames=2, side=900):
     return data.astype(np.uint16)
 
 
-def test_the_contrast_of_a_large_frame_comes_from_some_blocks(monkeypatch):
+def test_row23_the_contrast_of_a_large_frame_comes_from_some_blocks(monkeypatch):
     monkeypatch.setattr(video_module, "BLOCK", 64)
     data = uneven_frames()
     low, high = Video(data).contrast

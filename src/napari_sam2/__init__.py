@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_sam2.api import everything, open_session, reopen_session, track
     from napari_sam2.cleaning import Cleaning
+    from napari_sam2.input_choice import InputChoice
+    from napari_sam2.label_prompts import prompts_from_labels
     from napari_sam2.live import session
     from napari_sam2.memory_policy import MemoryPolicy
     from napari_sam2.models import load_model
@@ -23,6 +25,7 @@ __all__ = [
     "BoxPrompt",
     "Cleaning",
     "EverythingSettings",
+    "InputChoice",
     "MaskPrompt",
     "MemoryPolicy",
     "PointPrompt",
@@ -32,6 +35,7 @@ __all__ = [
     "everything",
     "load_model",
     "open_session",
+    "prompts_from_labels",
     "reopen_session",
     "session",
     "track",
@@ -41,6 +45,7 @@ _HOMES = {
     "BoxPrompt": "napari_sam2.prompts",
     "Cleaning": "napari_sam2.cleaning",
     "EverythingSettings": "napari_sam2.settings",
+    "InputChoice": "napari_sam2.input_choice",
     "MaskPrompt": "napari_sam2.prompts",
     "MemoryPolicy": "napari_sam2.memory_policy",
     "PointPrompt": "napari_sam2.prompts",
@@ -49,6 +54,7 @@ _HOMES = {
     "everything": "napari_sam2.api",
     "load_model": "napari_sam2.models",
     "open_session": "napari_sam2.api",
+    "prompts_from_labels": "napari_sam2.label_prompts",
     "reopen_session": "napari_sam2.api",
     "session": "napari_sam2.live",
     "track": "napari_sam2.api",

@@ -302,5 +302,4 @@ def _as_movie(image: Any) -> Any:
     shape = tuple(getattr(data, "shape", ()))
     if len(shape) != 2 and (len(shape) != 3 or shape[-1] not in (3, 4)):
         return image
-    # The one page of a TIFF is the picture.
-    return np.asarray(data[0] if isinstance(data, TiffMovie) else data).reshape(1, *shape)
+    return np.asarray(data[()] if isinstance(data, TiffMovie) else data).reshape(1, *shape)

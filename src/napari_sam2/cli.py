@@ -12,7 +12,16 @@ import typer
 from napari_sam2 import cli_evaluate, cli_models, cli_sessions
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
-from napari_sam2.cli_options import DeviceOption, ModelOption, progress_bar
+from napari_sam2.cli_options import (
+    AxesOption,
+    ChannelOption,
+    DeviceOption,
+    ModelOption,
+    PlaneOption,
+    ProjectionOption,
+    chosen_input,
+    progress_bar,
+)
 from napari_sam2.settings import EverythingSettings, help_of
 
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
@@ -45,9 +54,17 @@ PrecisionOption = Annotated[
 
 @app.command()
 def track(
-    movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs, as (T, Y, X) or RGB.")],
-    points: Annotated[Path, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")],
+    movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and tracks.csv.")],
+    points: Annotated[Path | None, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Labels of one frame, as of Cellpose, whose objects are followed: TIFF or PNG.")
+    ] = None,
+    labels_frame: Annotated[int, typer.Option(help="The frame that the labels are of, counted from 0.")] = 0,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    plane: PlaneOption = None,
+    projection: ProjectionOption = None,
     direction: Annotated[
         DirectionOption, typer.Option(help="forward and both ways from the first click, backward from the last.")
     ] = DirectionOption.both,
@@ -76,15 +93,15 @@ def track(
         typer.Option(help="Folder to store everything in at once; a run that was interrupted goes on there."),
     ] = None,
 ) -> None:
-    """Follow clicked cells through a movie."""
+    """Follow cells through a movie that were clicked, or are labelled on one frame."""
     with errors_in_one_line():
         from napari_sam2 import api
 
         cleaning = Cleaning(fill_holes=fill_holes, remove_pieces=remove_pieces, separate=separate)
-        prompts = api.read_points(points)
+        prompts = cli_sessions.read_prompts(points, labels, labels_frame)
         tracking = cli_sessions.open_or_go_on(
             session,
-            movie,
+            chosen_input(movie, axes, channel, plane, projection),
             model=model,
             diameter=diameter,
             device=device,
@@ -93,8 +110,8 @@ def track(
             memory_policy=memory_policy,
             cleaning=cleaning,
         )
-        # With other clicks, what was done with those before does not count as done.
-        follow = api.run if cli_sessions.give_clicks(tracking, prompts) else api.go_on
+        # With other prompts, what was done with those before does not count as done.
+        follow = api.run if cli_sessions.give_prompts(tracking, prompts) else api.go_on
         if not changes:
             tracking.plan(direction.value, first=first, last=last)
         out.mkdir(parents=True, exist_ok=True)
@@ -116,6 +133,10 @@ def everything(
     image: Annotated[Path, typer.Argument(help="A picture or a movie: TIFF, .zarr folder, or folder of TIFFs.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and clicks.csv.")],
     frame: Annotated[int, typer.Option(help="Which frame of a movie, counted from 0.")] = 0,
+    axes: AxesOption = None,
+    channel: ChannelOption = None,
+    plane: PlaneOption = None,
+    projection: ProjectionOption = None,
     quality: Annotated[float, typer.Option(help=help_of(EverythingSettings, "quality"))] = 0.5,
     min_area: Annotated[int, typer.Option(help=help_of(EverythingSettings, "min_area"))] = 10,
     model: ModelOption = "cell",
@@ -130,7 +151,7 @@ def everything(
         settings = EverythingSettings(quality=quality, min_area=min_area)
         with progress_bar(" points") as show:
             found = api.everything(
-                image,
+                chosen_input(image, axes, channel, plane, projection),
                 frame=frame,
                 model=model,
                 diameter=diameter,

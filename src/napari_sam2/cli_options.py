@@ -1,16 +1,51 @@
 """Options and the progress bar that commands have in common."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from napari_sam2.input_choice import InputChoice
+
+if TYPE_CHECKING:
+    from napari_sam2.video import Video
 
 ModelOption = Annotated[
     str, typer.Option(help="A name from `napari-sam2 models list`, or the path of a .safetensors or .pt file.")
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+AxesOption = Annotated[
+    str | None,
+    typer.Option(help="A letter for each axis, such as TCZYX, if the file does not say: T, Z, C, Y, X, or S of RGB."),
+]
+ChannelOption = Annotated[
+    list[int] | None,
+    typer.Option(help="Which channel, counted from 0; up to three times, to look at several together."),
+]
+PlaneOption = Annotated[int | None, typer.Option(help="Which plane of Z, counted from 0.")]
+ProjectionOption = Annotated[str | None, typer.Option(help="max or mean over Z, in place of a plane.")]
+
+
+def chosen_input(
+    movie: Path, axes: str | None, channels: Sequence[int] | None, plane: int | None, projection: Any
+) -> "Path | Video":
+    """The movie as these options want it; as it is if there are none.
+
+    Raises
+    ------
+    MovieError
+        If they do not fit it.
+    """
+    choice = InputChoice(axes, plane, projection, tuple(channels or ()))
+    if choice == InputChoice():
+        return movie
+    from napari_sam2.video import Video
+
+    return Video.open(movie, choice)
 
 
 @contextmanager

@@ -81,7 +81,7 @@ class KeptRecord:
         size = _RECORD_BYTES + (0 if self._bits is None else len(self._bits))
         prompts, prompted = self.record.prompts, self.record.prompted
         if prompts is not None and prompts.mask is not None:
-            size += prompts.mask.mask.nbytes
+            size += prompts.mask.crop.nbytes
         if prompted is not None:
             size += prompted.prediction.logits.nbytes + prompted.prediction.pointer.nbytes
         return size

@@ -194,9 +194,8 @@ def _as_prompt(record: FrameRecord, own: set[int], shape_yx: tuple[int, int]) ->
         return record
     if mask is None:
         raise ValueError("only a mask can become a prompt")
-    full = np.zeros(shape_yx, np.uint8)
-    mask.paint(full, 1)
-    return FrameRecord(prompts=ObjectPrompts(mask=MaskPrompt(mask.frame, mask.object_id, full > 0)), mask=mask)
+    prompt = MaskPrompt.of_crop(mask.frame, mask.object_id, mask.crop, mask.box[:2], shape_yx)
+    return FrameRecord(prompts=ObjectPrompts(mask=prompt), mask=mask)
 
 
 def _without_strangers(frame: int, record: FrameRecord, own: set[int], anchor: int | None) -> FrameRecord:

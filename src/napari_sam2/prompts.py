@@ -68,24 +68,74 @@ class BoxPrompt:
         return replace(self, y0=y0, x0=x0, y1=y1, x1=x1)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class MaskPrompt:
-    """A mask of the object, (Y, X) bool, as large as the frame; equal to another if its pixels are."""
+    """A mask of the object, (Y, X) bool, as large as the frame; equal to another if its pixels are.
+
+    Only the part that holds the object is kept, so that a frame may have hundreds of them.
+
+    Attributes
+    ----------
+    shape_yx
+        Of the whole mask.
+    crop
+        The mask (h, w) bool within its bounding box; without a pixel if it is empty.
+    offset
+        First pixel (y, x) of the crop.
+    """
 
     frame: int
     object_id: int
-    mask: NDArray[np.bool_]
+    shape_yx: tuple[int, ...]
+    crop: NDArray[np.bool_]
+    offset: tuple[int, int]
 
-    def __post_init__(self) -> None:
-        # A copy of our own, so that painting on goes unseen here and the comparison of old and new prompts stays true.
-        mask = np.array(self.mask, dtype=bool)
-        mask.flags.writeable = False
-        object.__setattr__(self, "mask", mask)
+    def __init__(self, frame: int, object_id: int, mask: NDArray[np.bool_]) -> None:
+        mask = np.asarray(mask, dtype=bool)
+        place = _bounding_box(mask) if mask.ndim == 2 else (slice(0, None), slice(0, None))
+        self._set(frame, object_id, mask.shape, mask[place], (place[0].start, place[1].start))
+
+    @classmethod
+    def of_crop(
+        cls, frame: int, object_id: int, crop: NDArray[np.bool_], offset: tuple[int, int], shape_yx: tuple[int, int]
+    ) -> "MaskPrompt":
+        """The mask that is `crop` (h, w) from the pixel `offset` (y, x) on, and nothing elsewhere."""
+        prompt = cls.__new__(cls)
+        place = _bounding_box(crop)
+        prompt._set(frame, object_id, shape_yx, crop[place], (offset[0] + place[0].start, offset[1] + place[1].start))
+        return prompt
 
     @property
-    def packed(self) -> bytes:
-        """Its pixels at a bit a pixel, row by row."""
-        return np.packbits(self.mask).tobytes()
+    def mask(self) -> NDArray[np.bool_]:
+        """The whole mask (Y, X), made anew; read-only."""
+        mask = np.zeros(self.shape_yx, bool)
+        if self.crop.shape == self.shape_yx:
+            mask[...] = self.crop
+        else:
+            (y, x), (height, width) = self.offset, self.crop.shape
+            mask[y : y + height, x : x + width] = self.crop
+        mask.flags.writeable = False
+        return mask
+
+    def _set(
+        self,
+        frame: int,
+        object_id: int,
+        shape_yx: tuple[int, ...],
+        crop: NDArray[np.bool_],
+        offset: tuple[int, int],
+    ) -> None:
+        # A copy of our own, so that painting on goes unseen here and the comparison of old and new prompts stays true.
+        crop = np.array(crop, dtype=bool)
+        crop.flags.writeable = False
+        values = frame, object_id, tuple(shape_yx), crop, offset
+        for name, value in zip(("frame", "object_id", "shape_yx", "crop", "offset"), values, strict=True):
+            object.__setattr__(self, name, value)
+
+    @property
+    def outline(self) -> tuple[tuple[int, ...], tuple[int, int], tuple[int, ...], bytes]:
+        """What tells its pixels from those of other masks, whichever object and frame it is of."""
+        return self.shape_yx, self.offset, self.crop.shape, np.packbits(self.crop).tobytes()
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MaskPrompt):
@@ -95,8 +145,8 @@ class MaskPrompt:
     def __hash__(self) -> int:
         return hash(self._key())
 
-    def _key(self) -> tuple[int, int, tuple[int, ...], bytes]:
-        return self.frame, self.object_id, self.mask.shape, self.packed
+    def _key(self) -> tuple[object, ...]:
+        return self.frame, self.object_id, *self.outline
 
 
 Prompt = PointPrompt | BoxPrompt | MaskPrompt
@@ -236,11 +286,11 @@ def _check_box(box: BoxPrompt, shape_yx: tuple[int, int]) -> None:
 
 
 def _check_mask(prompt: MaskPrompt, shape_yx: tuple[int, int]) -> None:
-    if prompt.mask.shape != tuple(shape_yx):
+    if prompt.shape_yx != tuple(shape_yx):
         raise PromptError(
-            f"{_name(prompt)} has the shape {prompt.mask.shape}, expected {tuple(shape_yx)}, that of a frame (Y, X)"
+            f"{_name(prompt)} has the shape {prompt.shape_yx}, expected {tuple(shape_yx)}, that of a frame (Y, X)"
         )
-    if not prompt.mask.any():
+    if not prompt.crop.any():
         raise PromptError(f"{_name(prompt)} is empty: paint at least one pixel, or delete it")
 
 
@@ -253,3 +303,11 @@ def _check_first_frames(prompts: list[Prompt]) -> None:
                 f"object {object_id} has only negative points on frame {frame}, its first prompted one: "
                 "add a positive point, a box or a mask there"
             )
+
+
+def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of a mask (h, w) that hold a pixel; none of either if it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)

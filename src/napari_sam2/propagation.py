@@ -102,6 +102,13 @@ class Follower:
         followed.prompted[frame] = PromptedFrame(window, prediction.without_candidates())
         return self.show_prompted(followed, frame, prompts)
 
+    @torch.inference_mode()
+    def look_ahead(self, frame: int, asked: Iterable[ObjectPrompts]) -> None:
+        """Encode at once what the masks among the prompts on a frame will be looked at with."""
+        windows = [self.windows.of_painted(prompts) for prompts in asked if prompts.is_painted]
+        if len(windows) > 1:
+            self._encoder.prepare(frame, windows)
+
     def _answer(
         self,
         followed: FollowedObject,
@@ -133,8 +140,8 @@ class Follower:
         prompted = followed.prompted[frame]
         seen = self._seen(prompted.window, prompted.prediction, CLICKED)
         if prompts.mask is not None and prompts.is_painted:
-            painted = np.where(prompts.mask.mask, np.float32(1), np.float32(-1))
-            seen = SeenMask(painted, (0, 0), seen.score, seen.predicted_iou, PAINTED)
+            painted = np.where(prompts.mask.crop, np.float32(1), np.float32(-1))
+            seen = SeenMask(painted, prompts.mask.offset, seen.score, seen.predicted_iou, PAINTED)
         self.look_at(followed, seen.centroid or center_of(prompted.window))
         return seen
 

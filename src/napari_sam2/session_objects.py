@@ -136,6 +136,10 @@ class SessionObjects(Mapping[int, TrackedObject]):
             raise PromptError(f"object {object_id} has no prompt on frame {frame}: click it there first")
         return known
 
+    def unanswered(self, frame: int) -> list[TrackedObject]:
+        """Those whose prompts on a frame say where they are, and have not been made a mask of."""
+        return [known for known in self.values() if frame in known.unanswered]
+
     def chosen(self, object_ids: Sequence[int] | None) -> tuple[int, ...]:
         """IDs of objects to be followed, sorted; None: of all that have prompts or approved masks.
 
@@ -184,13 +188,22 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
         Prompts that only correct wait for the mask that they correct, until the propagation comes to them.
         """
-        objects = [self._known[object_id] for object_id in sorted(object_ids)]
-        prompted = ((t, known) for known in objects for t in known.starts if t in known.prompts)
-        for frame, known in sorted(prompted, key=lambda pair: pair[0]):
+        by_frame: dict[int, list[TrackedObject]] = {}
+        for known in (self._known[object_id] for object_id in sorted(object_ids)):
+            for frame in known.starts:
+                if frame in known.prompts:
+                    by_frame.setdefault(frame, []).append(known)
+        for frame, objects in sorted(by_frame.items()):
             with explained(frame):
-                if frame in known.unanswered:
-                    known.segment(frame)
-                known.remember()
+                self.look_ahead(frame, objects)
+                for known in objects:
+                    if frame in known.unanswered:
+                        known.segment(frame)
+                    known.remember()
+
+    def look_ahead(self, frame: int, objects: Iterable[TrackedObject]) -> None:
+        """Encode at once what many masks on a frame, whose objects are still to be segmented, need of it."""
+        self._follower.look_ahead(frame, [o.prompts[frame] for o in objects if frame in o.unanswered])
 
     def _lift_end(self, known: TrackedObject, groups: dict[int, ObjectPrompts]) -> None:
         """An object that is told to be somewhere after its end has not ended there."""

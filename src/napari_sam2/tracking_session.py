@@ -1,6 +1,6 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING
@@ -190,6 +190,24 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         with self.logs.step("segment", frame), explained(frame):
             self._objects.edits += 1
             return known.segment(frame)
+
+    def segment_all(self, frame: int) -> Iterator[FrameMask]:
+        """The masks of all objects whose prompts on a frame have none yet, one by one; empty ones are left out.
+
+        For many mask prompts on a frame this is faster than `segment`: what they need of it is encoded at once.
+
+        Raises
+        ------
+        PropagationError
+            If the network fails.
+        """
+        frame = index(frame)
+        waiting = self._objects.unanswered(frame)
+        with explained(frame):
+            self._objects.look_ahead(frame, waiting)
+        for object_id in [known.object_id for known in waiting]:
+            if (mask := self.segment(frame, object_id)) is not None:
+                yield mask
 
     def diameter_of(self, object_id: int) -> float | None:
         """At which typical diameter, in source pixels, an object is looked at; None if not known, or of no account.

@@ -1,21 +1,21 @@
 """A movie as a lazy array: whatever its type and source, one normalized frame at a time."""
 
-import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import index
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_sam2.contrast import checked_contrast, rescale, sample_contrast
 from napari_sam2.errors import MovieError
-from napari_sam2.io.movies import LazyArray, open_movie_file
+from napari_sam2.input_choice import InputChoice
+from napari_sam2.io.movies import LazyArray
+from napari_sam2.io.planes import ChosenPlane
+from napari_sam2.io.sources import axes_of, open_source
 
-MAX_SAMPLED_FRAMES = 8
-MAX_SAMPLED_PIXELS = 1_000_000
-PERCENTILES = (0.1, 99.9)
 LARGE = 2048 * 2048
 """Pixels of a frame above which it is read in parts."""
 BLOCK, BLOCKS = 256, 4
@@ -41,6 +41,13 @@ class Video:
     name
         How messages call the movie.
 
+    Attributes
+    ----------
+    choice
+        What it is of the source, if that has other axes.
+    source
+        What it was opened from: a path, an array or a layer.
+
     Raises
     ------
     MovieError
@@ -56,39 +63,49 @@ class Video:
         name: str = "movie",
     ) -> None:
         self.name = name
+        self.choice: InputChoice | None = None
+        self.source: Any = data
         self._data = data
         self._dtype = _real_dtype(data, name)
         self._rgb, self._frame_shape = _frame_layout(tuple(int(n) for n in data.shape), rgb, name)
         self._num_frames = int(data.shape[0])
-        self._contrast = None if contrast is None else _checked_contrast(contrast)
+        self._contrast = None if contrast is None else checked_contrast(contrast)
         self._contrast_lock = threading.Lock()
 
     @classmethod
-    def open(cls, source: Any, *, contrast: tuple[float, float] | None = None) -> "Video":
+    def open(
+        cls, source: Any, choice: InputChoice | None = None, *, contrast: tuple[float, float] | None = None
+    ) -> "Video":
         """Open a path (TIFF, .zarr folder, folder of TIFFs), an array, or an object with `.data` such as a layer.
 
         Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is.
 
+        Parameters
+        ----------
+        source
+            What to open.
+        choice
+            What to take of it if it has planes, channels, or its axes in another order.
+        contrast
+            Intensities that become 0 and 1, of each channel if there are several; by default they are sampled.
+
         Raises
         ------
         MovieError
-            If it cannot be read as a movie.
+            If it cannot be read as a movie, or the choice does not fit it.
         """
         if isinstance(source, Video):
+            if choice is not None and choice != source.choice:
+                raise MovieError(f"{source.name} is opened already: choose axes, planes and channels when opening it")
             return source
-        if isinstance(source, (str, os.PathLike)):
-            path = Path(source)
-            return cls(open_movie_file(path), contrast=contrast, name=path.name)
-        rgb, name = None, "movie"
-        if not _is_array(source) and not isinstance(source, Sequence) and hasattr(source, "data"):
-            # A layer's own word on color is worth more than the length of its last axis.
-            rgb, name = getattr(source, "rgb", None), str(getattr(source, "name", name))
-            source = source.data
-        if isinstance(source, Sequence) and len(source) > 0:
-            source = source[0]
-        if not _is_array(source):
-            raise MovieError(f"cannot open a {type(source).__name__} as a movie: expected a path, an array or a layer")
-        return cls(source, contrast=contrast, rgb=rgb, name=name)
+        data, rgb, name = open_source(source)
+        if choice is None:
+            video = cls(data, contrast=contrast, rgb=rgb, name=name)
+        else:
+            choice = choice.of(data.shape, axes_of(source, data, rgb=rgb), name)
+            video = _chosen(data, choice, contrast, name)
+        video.source = source
+        return video
 
     def close(self) -> None:
         """Let go of the file, if there is one; it is also let go of with the last reference to the movie."""
@@ -135,7 +152,7 @@ class Video:
                 elif self._rgb and self._dtype == np.uint8:
                     self._contrast = (0.0, 255.0)
                 else:
-                    self._contrast = self._sample_contrast()
+                    self._contrast = sample_contrast(self.sampled, self._num_frames, self.name)
             return self._contrast
 
     def frame(self, t: int) -> NDArray[np.float32]:
@@ -228,74 +245,52 @@ class Video:
         blocks = [[self._read(t, (y, x)) if whole is None else whole[y, x] for x in columns] for y in rows]
         return np.concatenate([np.concatenate(row, axis=1) for row in blocks])
 
-    def _sample_contrast(self) -> tuple[float, float]:
-        count = min(self._num_frames, MAX_SAMPLED_FRAMES)
-        samples: list[NDArray[Any]] = []
-        extremes: list[float] = []
-        error: MovieError | None = None
-        for t in np.linspace(0, self._num_frames - 1, count).round().astype(int):
-            try:
-                pixels = self.sampled(int(t))
-            except MovieError as exc:
-                # It may be far from the frames that are wanted; whoever asks for it will hear of it.
-                error = exc
-                continue
-            values = _finite(pixels)
-            if values.size and (low := float(values.min())) < (high := float(values.max())):
-                samples.append(_finite(_thin_out(pixels)))
-                extremes += [low, high]
-        if not samples:
-            if error is not None:
-                raise error
-            raise MovieError(
-                f"nothing to segment in {self.name}: all {count} frames looked at are constant or hold no finite "
-                "pixel; check the channel, or give `contrast`"
-            )
-        values = np.concatenate(samples)
-        low, high = min(extremes), max(extremes)
-        if values.size:
-            p_low, p_high = PERCENTILES
-            # No interpolation: between extreme floats it would overflow.
-            limits = (np.percentile(values, p_low, method="lower"), np.percentile(values, p_high, method="higher"))
-            if limits[0] < limits[1]:
-                low, high = float(limits[0]), float(limits[1])
-        return low, high
+
+class _Blend:
+    """Up to three channels as (T, Y, X, 3) float32, 0 to 1, each with a contrast of its own."""
+
+    def __init__(self, channels: Sequence[Video]) -> None:
+        self.channels = channels
+        self.shape = (channels[0].num_frames, *channels[0].shape_yx, 3)
+        self.dtype = np.dtype(np.float32)
+        if channels[0].reads_parts:
+            self.chunks = self.shape
+
+    @property
+    def contrasts(self) -> tuple[tuple[float, float], ...]:
+        return tuple(channel.contrast for channel in self.channels)
+
+    def __getitem__(self, key: Any) -> NDArray[np.float32]:
+        t, *place = key if isinstance(key, tuple) else (key,)
+        rows, columns = place or (slice(None), slice(None))
+        shown = [channel.part(t, rows, columns)[0] for channel in self.channels]
+        if len(shown) < 3:
+            shown.append(np.mean(shown, axis=0, dtype=np.float32))
+        return np.stack(shown, axis=-1)
+
+    def close(self) -> None:
+        self.channels[0].close()
 
 
-def rescale(pixels: NDArray[Any], contrast: tuple[float, float]) -> NDArray[np.float32]:
-    """Map intensities linearly so that `contrast` becomes (0, 1), and clip; NaN and infinity become 0.
-
-    Parameters
-    ----------
-    pixels
-        Any shape, any real or bool type.
-    contrast
-        (low, high), finite, low < high.
-    """
-    low, high = contrast
-    narrow = pixels.dtype.kind != "f" and pixels.dtype.itemsize <= 2 and 1 <= high - low <= 2**16
-    values: NDArray[np.floating[Any]]
-    with np.errstate(over="ignore"):
-        values = pixels.astype(np.float32 if narrow else np.float64, order="C")
-    if pixels.dtype.kind == "f":
-        values[~np.isfinite(values)] = low
-    np.clip(values, low, high, out=values)
-    if not np.isfinite(high - low):
-        values /= 2
-        low, high = low / 2, high / 2
-    values -= low
-    values /= high - low
-    return values.astype(np.float32, copy=False)
-
-
-def _is_array(source: Any) -> bool:
-    # napari's MultiScaleData has a shape as well, but is a sequence of levels.
-    return (
-        hasattr(source, "shape")
-        and hasattr(source, "dtype")
-        and hasattr(source, "__getitem__")
-        and not isinstance(source, Sequence)
-    )
+def _chosen(data: LazyArray, choice: InputChoice, contrast: tuple[float, float] | None, name: str) -> Video:
+    """A movie that is a part of the data; the choice has all that is chosen filled in."""
+    if choice.is_plain:
+        return Video(data, contrast=contrast, rgb=(choice.axes or "").endswith("S"), name=name)
+    channels = choice.channel_list or (None,)
+    contrasts = choice.contrasts or (contrast,) * len(channels)
+    rgb = "S" in (choice.axes or "")
+    videos = [
+        Video(ChosenPlane(data, choice, channel), contrast=known, rgb=rgb, name=name)
+        for channel, known in zip(channels, contrasts, strict=True)
+    ]
+    video = videos[0]
+    if choice.is_blend:
+        blend = _Blend(videos)
+        video = Video(blend, contrast=(0.0, 1.0), rgb=True, name=name)
+        # They are kept, so that the same is seen when a session is opened again.
+        choice = replace(choice, contrasts=blend.contrasts)
+    video.choice = choice
+    return video
 
 
 def _real_dtype(data: LazyArray, name: str) -> np.dtype[Any]:
@@ -325,27 +320,7 @@ def _frame_layout(shape: tuple[int, ...], rgb: bool | None, name: str) -> tuple[
     split = -3 if rgb else -2
     if any(n != 1 for n in shape[1:split]):
         raise MovieError(
-            f"{name} has the shape {shape}, expected (T, Y, X) or (T, Y, X, 3): choose one plane or channel first, "
-            f"for example movie[{', '.join([':', *['0'] * len(shape[1:split])])}]"
+            f"{name} has the shape {shape}, expected (T, Y, X) or (T, Y, X, 3): choose a plane or a channel, for "
+            "example Video.open(movie, InputChoice('TZYX', plane=0)), or --axes TZYX --plane 0 on the command line"
         )
     return rgb, shape[split:]
-
-
-def _checked_contrast(contrast: tuple[float, float]) -> tuple[float, float]:
-    low, high = float(contrast[0]), float(contrast[1])
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise MovieError(f"contrast ({low:g}, {high:g}) is no range: expected two finite numbers, the lower first")
-    return low, high
-
-
-def _finite(pixels: NDArray[Any]) -> NDArray[Any]:
-    if pixels.dtype.kind != "f":
-        return pixels.ravel()
-    with np.errstate(over="ignore"):
-        values = pixels.astype(np.float64)
-    return values[np.isfinite(values)]
-
-
-def _thin_out(pixels: NDArray[Any]) -> NDArray[Any]:
-    step = int(np.ceil(np.sqrt(pixels.shape[0] * pixels.shape[1] / MAX_SAMPLED_PIXELS)))
-    return pixels[::step, ::step]

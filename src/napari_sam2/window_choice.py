@@ -71,6 +71,13 @@ class WindowChoice:
             return window
         return self.on(followed, center)
 
+    def of_painted(self, prompts: ObjectPrompts) -> Window:
+        """Where an object of which nothing else is known is looked at for its mask."""
+        if self.model.config.object_diameter is None:
+            return self.whole_frame()
+        center, told = _extent(prompts)
+        return self._around(center, self.diameter or self.common(told or DIAMETER_LIMITS[0]))
+
     def _measure(
         self,
         followed: FollowedObject,
@@ -84,9 +91,10 @@ class WindowChoice:
         Prompts that replace those it came from, and a box or mask of quite another size, tell it anew.
         """
         known = followed.diameter
-        if told is not None and (known is None or not 1 / 1.5 < told / known < 1.5):
+        is_told_anew = known is None or followed.diameter_from == frame
+        if told is not None and (is_told_anew or not 1 / 1.5 < told / (known or told) < 1.5):
             known = told
-        elif known is None or followed.diameter_from == frame:
+        elif is_told_anew:
             known = self._try_diameters(frame, prompts, center)
         else:
             return
@@ -127,8 +135,8 @@ def prompt_tokens(prompts: ObjectPrompts, window: Window, device: torch.device) 
 def _extent(prompts: ObjectPrompts) -> tuple[tuple[float, float], float | None]:
     """Centre (y, x) of an object by its prompts, and its diameter where they tell it."""
     if prompts.mask is not None:
-        ys, xs = np.nonzero(prompts.mask.mask)
-        return (float(ys.mean()), float(xs.mean())), 2 * (len(ys) / np.pi) ** 0.5
+        (y, x), (ys, xs) = prompts.mask.offset, np.nonzero(prompts.mask.crop)
+        return (y + float(ys.mean()), x + float(xs.mean())), 2 * (len(ys) / np.pi) ** 0.5
     if prompts.box is not None:
         box = prompts.box
         return box.center, ((box.y1 - box.y0) * (box.x1 - box.x0)) ** 0.5

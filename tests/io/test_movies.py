@@ -129,7 +129,7 @@ def test_opening_takes_no_memory(write):
 
 @pytest.mark.parametrize("kind", ["plain", "compressed", "imagej", "ome", "no metadata", "bigtiff", "rgb", "tiled"])
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.05, 0.5, 0.9, 0.97, 0.999])
-def test_a_file_cut_short(write, kind, kept):
+def test_row08_a_file_cut_short(write, kind, kept):
     options = dict(KINDS[kind])
     options["data"] = np.concatenate([options["data"]] * 10)
     path = write("movie.ome.tif" if kind == "ome" else "movie.tif", **options)
@@ -172,7 +172,7 @@ def test_more_axes(write):
     data = np.zeros((4, 3, 16, 17), np.uint16)
     for axes in ("TZYX", "TCYX"):
         path = write(data=data, imagej=True, metadata={"axes": axes})
-        with pytest.raises(MovieError, match=r"shape \(4, 3, 16, 17\).* choose one plane or channel first"):
+        with pytest.raises(MovieError, match=r"shape \(4, 3, 16, 17\).* choose a plane or a channel"):
             Video.open(path)
 
 
@@ -259,7 +259,7 @@ def test_zarr_that_holds_no_movie(tmp_path):
         open_movie_file(tmp_path / "empty.zarr")
 
 
-def test_a_zarr_chunk_that_is_damaged(tmp_path):
+def test_row08_a_zarr_chunk_that_is_damaged(tmp_path):
     array = zarr.create_array(tmp_path / "a.zarr", data=DATA, chunks=(1, 33, 21))
     chunk = tmp_path / "a.zarr" / "c" / "2" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:40])

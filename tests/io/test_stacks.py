@@ -95,7 +95,7 @@ def test_other_integer_types(tmp_path):
 
 
 @pytest.mark.parametrize("value", [-1, 2**32])
-def test_labels_never_wrap(tmp_path, value):
+def test_row19_labels_never_wrap(tmp_path, value):
     with LabelsTiffWriter(tmp_path / "labels.tif", 1, (2, 2)) as writer:
         with pytest.raises(NapariSam2Error, match="do not fit uint32: renumber the objects"):
             writer.write(0, np.full((2, 2), value))

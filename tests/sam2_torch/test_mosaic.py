@@ -6,9 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_sam2.contrast import rescale
 from napari_sam2.models import load_model
 from napari_sam2.synthetic import MovieSpec, render_movie
-from napari_sam2.video import Video, rescale
+from napari_sam2.video import Video
 from sam2_torch.config import CELL
 from sam2_torch.mosaic import CONTEXT, cover, cut_from, scale_of
 from sam2_torch.outputs import FrameFeatures, PointTokens, stack_features

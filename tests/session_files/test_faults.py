@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the script forks")
 @pytest.mark.slow
-def test_row_31_nothing_acknowledged_is_lost_by_a_kill():
+def test_row31_nothing_acknowledged_is_lost_by_a_kill():
     script = HERE.parent / "faults" / "kill_at_random.py"
     done = subprocess.run([sys.executable, script, "8"], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -46,7 +46,7 @@ class FullDisk:
         monkeypatch.setattr(autosave, "write_meta", write)
 
 
-def test_row_32_a_full_disk_stops_the_run_and_a_later_step_writes_what_is_missing(toy, folder, monkeypatch):
+def test_row32_a_full_disk_stops_the_run_and_a_later_step_writes_what_is_missing(toy, folder, monkeypatch):
     session = again(toy, folder)
     disk = FullDisk(monkeypatch)
     with pytest.raises(PropagationError, match=r"cannot be written to .*s\.sam2 \(database or disk is full; \d+ MiB"):
@@ -72,7 +72,7 @@ def test_row_32_a_full_disk_stops_the_run_and_a_later_step_writes_what_is_missin
     opened.close()
 
 
-def test_row_32_a_full_disk_when_an_object_is_removed_and_made_anew(toy, folder, monkeypatch):
+def test_row32_a_full_disk_when_an_object_is_removed_and_made_anew(toy, folder, monkeypatch):
     session = again(toy, folder)
     disk = FullDisk(monkeypatch)
     with pytest.raises(AutosaveError):
@@ -94,7 +94,7 @@ def test_row_32_a_full_disk_when_an_object_is_removed_and_made_anew(toy, folder,
     last.close()
 
 
-def test_row_33_a_second_one_can_only_look(toy, folder):
+def test_row33_a_second_one_can_only_look(toy, folder):
     session = again(toy, folder)
     with pytest.warns(UserWarning, match=rf"can only be looked at, because it is open in process {os.getpid()} on"):
         second = again(toy, folder)
@@ -117,7 +117,7 @@ def test_row_33_a_second_one_can_only_look(toy, folder):
     third.close()
 
 
-def test_row_33_another_process_is_seen_and_what_it_leaves_behind_when_killed_is_not_in_the_way(toy, folder):
+def test_row33_another_process_is_seen_and_what_it_leaves_behind_when_killed_is_not_in_the_way(toy, folder):
     code = f"""
 import time
 from pathlib import Path

@@ -34,7 +34,7 @@ def full(mask):
 
 
 @pytest.mark.parametrize("stop", [2, 5, 8])
-def test_row_31_going_on_gives_nearly_the_masks_of_an_uninterrupted_run(model, frames, tmp_path, stop):
+def test_row31_going_on_gives_nearly_the_masks_of_an_uninterrupted_run(model, frames, tmp_path, stop):
     clicks = [PointPrompt(0, 4, 40, 37), PointPrompt(0, 2, 55, 82), PointPrompt(3, 9, 95, 60)]
     whole = open_session(frames, model=model, contrast=(0, 255))
     whole.set_prompts(clicks)
@@ -110,7 +110,7 @@ def test_a_stopped_run_goes_on_without_objects_that_were_removed(toy):
     assert session.run.is_done
 
 
-def test_row_35_a_moved_movie_is_found_beside_the_session_or_asked_for(toy, tmp_path):
+def test_row35_a_moved_movie_is_found_beside_the_session_or_asked_for(toy, tmp_path):
     np_path = tmp_path / "one" / "movie.tif"
     np_path.parent.mkdir()
     write(np_path, movie())
@@ -154,7 +154,7 @@ def changed(t):
         (movie()[:-1], r"its shape is \(11, 256, 420\), and was \(12, 256, 420\)"),
     ],
 )
-def test_row_35_a_changed_movie_is_refused_unless_it_is_wanted(toy, tmp_path, other, message):
+def test_row35_a_changed_movie_is_refused_unless_it_is_wanted(toy, tmp_path, other, message):
     session = begin(toy, tmp_path / "s.sam2")
     session.add_prompts(click(0, 1, FAST))
     session.close()
@@ -169,7 +169,7 @@ def test_row_35_a_changed_movie_is_refused_unless_it_is_wanted(toy, tmp_path, ot
     again(toy, tmp_path / "s.sam2", movie=other).close()
 
 
-def test_row_35_the_byte_order_of_a_movie_does_not_matter(toy, tmp_path):
+def test_row35_the_byte_order_of_a_movie_does_not_matter(toy, tmp_path):
     session = begin(toy, tmp_path / "s.sam2")
     before = shown(session)
     session.close()
@@ -178,7 +178,7 @@ def test_row_35_the_byte_order_of_a_movie_does_not_matter(toy, tmp_path):
     opened.close()
 
 
-def test_row_34_another_model_is_refused_unless_it_is_wanted(toy, tmp_path, monkeypatch):
+def test_row34_another_model_is_refused_unless_it_is_wanted(toy, tmp_path, monkeypatch):
     session = begin(toy, tmp_path / "s.sam2")
     session.add_prompts(click(0, 1, FAST))
     session.segment(0, 1)

@@ -64,7 +64,7 @@ def edit(folder, *statements):
         ("UPDATE objects SET object_id = -4 WHERE object_id = 1", "an ID that is none"),
     ],
 )
-def test_row_38_what_makes_no_sense_is_refused_when_the_session_is_opened(toy, folder, statement, message):
+def test_row38_what_makes_no_sense_is_refused_when_the_session_is_opened(toy, folder, statement, message):
     edit(folder, statement)
     with pytest.raises(SessionError, match=message):
         again(toy, folder)
@@ -85,7 +85,7 @@ def test_row_38_what_makes_no_sense_is_refused_when_the_session_is_opened(toy, f
         "UPDATE frames SET x0 = 1.5",
     ],
 )
-def test_row_38_a_mask_that_makes_no_sense_is_refused_when_it_is_asked_for(toy, folder, statement):
+def test_row38_a_mask_that_makes_no_sense_is_refused_when_it_is_asked_for(toy, folder, statement):
     edit(folder, statement)
     session = again(toy, folder)
     with pytest.raises(SessionError, match=r"the session in .*s\.sam2 is damaged"):
@@ -101,7 +101,7 @@ def test_row_38_a_mask_that_makes_no_sense_is_refused_when_it_is_asked_for(toy, 
         "UPDATE origins SET prompted = '{}'",
     ],
 )
-def test_row_38_a_trail_that_makes_no_sense_is_refused_when_it_is_needed(toy, folder, statement):
+def test_row38_a_trail_that_makes_no_sense_is_refused_when_it_is_needed(toy, folder, statement):
     edit(folder, statement)
     session = again(toy, folder)
     with pytest.raises(SessionError, match=r"the session in .*s\.sam2 is damaged"):
@@ -111,7 +111,7 @@ def test_row_38_a_trail_that_makes_no_sense_is_refused_when_it_is_needed(toy, fo
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no database", b"SQLite format 3\x00" + bytes(5000)])
-def test_row_38_what_is_no_database_is_refused(toy, folder, content):
+def test_row38_what_is_no_database_is_refused(toy, folder, content):
     (folder / "session.sqlite").write_bytes(content)
     with pytest.raises(SessionError, match=r"s\.sam2 (holds|is damaged)|session in .* is damaged"):
         again(toy, folder)
@@ -120,7 +120,7 @@ def test_row_38_what_is_no_database_is_refused(toy, folder, content):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.95])
-def test_row_38_a_file_that_was_cut_short_is_refused_or_read_without_inventing_anything(toy, folder, share):
+def test_row38_a_file_that_was_cut_short_is_refused_or_read_without_inventing_anything(toy, folder, share):
     whole = again(toy, folder)
     masks = {i: dict(masklet) for i, masklet in whole.masklets.items()}
     whole.close()
@@ -133,7 +133,7 @@ def test_row_38_a_file_that_was_cut_short_is_refused_or_read_without_inventing_a
 
 
 @pytest.mark.parametrize("name", ["session.sqlite", "session.sqlite-wal", "lock", "owner.json"])
-def test_row_38_a_link_is_not_followed(toy, folder, tmp_path, name):
+def test_row38_a_link_is_not_followed(toy, folder, tmp_path, name):
     elsewhere = tmp_path / "elsewhere"
     if (folder / name).exists():
         shutil.move(folder / name, elsewhere)
@@ -146,13 +146,13 @@ def test_row_38_a_link_is_not_followed(toy, folder, tmp_path, name):
     assert elsewhere.read_bytes() == before
 
 
-def test_row_38_a_journal_that_names_a_file_to_be_deleted_is_not_played(toy, folder):
+def test_row38_a_journal_that_names_a_file_to_be_deleted_is_not_played(toy, folder):
     (folder / "session.sqlite-journal").write_bytes(b"whatever")
     with pytest.raises(SessionError, match=r"there is a session\.sqlite-journal in it"):
         again(toy, folder)
 
 
-def test_row_38_a_database_of_somebody_else_is_left_as_it_is(toy, tmp_path):
+def test_row38_a_database_of_somebody_else_is_left_as_it_is(toy, tmp_path):
     connection = sqlite3.connect(tmp_path / "session.sqlite")
     connection.execute("CREATE TABLE thesis (x)")
     connection.close()
@@ -163,7 +163,7 @@ def test_row_38_a_database_of_somebody_else_is_left_as_it_is(toy, tmp_path):
 
 
 @pytest.mark.parametrize("path", ["//evil/share/movie.tif", "\\\\evil\\share\\movie.tif", "/\\evil/share/movie.tif"])
-def test_row_38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder, path, monkeypatch):
+def test_row38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder, path, monkeypatch):
     asked = []
     exists = Path.exists
     monkeypatch.setattr(Path, "exists", lambda self: asked.append(str(self)) or exists(self))
@@ -174,7 +174,7 @@ def test_row_38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder,
     assert not [name for name in asked if "evil" in name], quoted
 
 
-def test_row_38_nothing_is_written_outside_of_the_folder(toy, folder, tmp_path):
+def test_row38_nothing_is_written_outside_of_the_folder(toy, folder, tmp_path):
     before = sorted(p.name for p in tmp_path.iterdir())
     session = again(toy, folder)
     list(session.propagate("both"))

@@ -23,7 +23,7 @@ def folder(request, tmp_path):
     return shutil.copytree(HERE / f"version-{request.param}.sam2", tmp_path / "old.sam2")
 
 
-def test_row_34_a_session_of_an_older_version_opens_and_goes_on(folder, monkeypatch):
+def test_row34_a_session_of_an_older_version_opens_and_goes_on(folder, monkeypatch):
     session = again(ToyModel().install(monkeypatch), folder)
     assert session.settings.max_prompted == 4
     assert session.settings.diameter == 26
@@ -46,7 +46,7 @@ def test_row_34_a_session_of_an_older_version_opens_and_goes_on(folder, monkeypa
     session.close()
 
 
-def test_row_42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, monkeypatch):
+def test_row42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, monkeypatch):
     toy = ToyModel().install(monkeypatch)
     session = again(toy, folder)
     session.remove_object(5)
@@ -56,7 +56,7 @@ def test_row_42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, 
     session.close()
 
 
-def test_row_34_objects_of_an_older_session_have_no_names_and_can_be_given_some(folder, monkeypatch):
+def test_row34_objects_of_an_older_session_have_no_names_and_can_be_given_some(folder, monkeypatch):
     toy = ToyModel().install(monkeypatch)
     session = again(toy, folder)
     assert session.names == {}
@@ -67,7 +67,7 @@ def test_row_34_objects_of_an_older_session_have_no_names_and_can_be_given_some(
     session.close()
 
 
-def test_row_34_what_an_older_session_holds_is_told(folder):
+def test_row34_what_an_older_session_holds_is_told(folder):
     told = describe(folder)
     assert told["objects"] == "3"
     assert told["prompts"] == "6"

@@ -108,7 +108,7 @@ def cases(draw):
 
 @settings(max_examples=40)
 @given(cases())
-def test_row_34_records_come_back_as_they_were_written(case):
+def test_row34_records_come_back_as_they_were_written(case):
     """Each is written over another one first."""
     object_id, both = case
     with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +153,7 @@ cleanings = st.builds(Cleaning, st.integers(0, 999), st.integers(0, 999), st.boo
 
 
 @given(st.none() | st.floats(1, 10_000), st.none() | st.integers(1, 99), st.booleans(), policies, cleanings)
-def test_row_34_settings_come_back_as_they_were(diameter, max_prompted, restart, policy, cleaning):
+def test_row34_settings_come_back_as_they_were(diameter, max_prompted, restart, policy, cleaning):
     known = SessionSettings(diameter, max_prompted, restart, policy, cleaning)
     assert values.settings_from_json(values.settings_to_json(known)) == known
 
@@ -165,12 +165,12 @@ def test_row_34_settings_come_back_as_they_were(diameter, max_prompted, restart,
     st.none() | st.sampled_from(["first", "last", "before"]),
     st.booleans(),
 )
-def test_row_34_runs_come_back_as_they_were(direction, object_ids, frame, start, is_done):
+def test_row34_runs_come_back_as_they_were(direction, object_ids, frame, start, is_done):
     run = Run(direction, object_ids, frame, None, start, frame, is_done)
     assert values.run_from_json(values.run_to_json(run)) == run
 
 
-def test_row_34_a_session_comes_back_as_it_was(toy, tmp_path):
+def test_row34_a_session_comes_back_as_it_was(toy, tmp_path):
     session = begin(toy, tmp_path / "s.sam2", max_prompted=3, cleaning=Cleaning(fill_holes=4))
     session.add_prompts(click(0, 1, FAST), click(4, 7, STILL), MaskPrompt(2, 3, truth()[2] == STILL))
     session.add_prompts(BoxPrompt(6, 3, 170, 310, 210, 350), PointPrompt(0, 1, *STILL_YX, positive=False))
@@ -193,7 +193,7 @@ def test_row_34_a_session_comes_back_as_it_was(toy, tmp_path):
     opened.close()
 
 
-def test_row_34_what_is_removed_stays_removed(toy, tmp_path):
+def test_row34_what_is_removed_stays_removed(toy, tmp_path):
     session = begin(toy, tmp_path / "s.sam2")
     session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
     for _ in session.propagate("forward"):
@@ -241,7 +241,7 @@ def test_changes_are_shown_over_what_is_stored_whether_or_not_they_are_stored_to
     assert masklet[5] == masks[5]
 
 
-def test_row_34_an_object_that_was_only_stored_can_be_put_back(toy, tmp_path):
+def test_row34_an_object_that_was_only_stored_can_be_put_back(toy, tmp_path):
     session = begin(toy, tmp_path / "s.sam2")
     session.add_prompts(click(0, 1, FAST))
     for _ in session.propagate("forward"):
@@ -259,7 +259,7 @@ def test_row_34_an_object_that_was_only_stored_can_be_put_back(toy, tmp_path):
     last.close()
 
 
-def test_row_34_the_transforms_of_a_layer_are_kept(toy, tmp_path):
+def test_row34_the_transforms_of_a_layer_are_kept(toy, tmp_path):
     class Layer:
         data, rgb, name = movie(), False, "cells"
         scale, translate, units, axis_labels = (

@@ -92,6 +92,12 @@ class FakeSession:
             return self.accepted[object_id, frame]
         return self._keep(frame, object_id, self._mask(group))
 
+    def segment_all(self, frame: int) -> Iterator[FrameMask]:
+        for object_id in [i for i, t in self.prompts if t == frame and frame not in self.masklets.get(i, ())]:
+            mask = self.segment(frame, object_id)
+            if mask is not None:
+                yield mask
+
     def remove_object(self, object_id: int) -> None:
         frames = [frame for i, frame in self.prompts if i == object_id]
         self._touch(object_id, frames=[*frames, *self.masklets.pop(object_id, ())])

@@ -10,7 +10,8 @@ from napari_sam2.layers import read_frame
 from widget.conftest import PLACED, Desk
 
 
-def test_one_click_gives_a_mask_under_the_cursor_off_the_gui_thread(desk: Desk) -> None:
+@pytest.mark.async_slicing
+def test_row14_one_click_gives_a_mask_under_the_cursor_off_the_gui_thread(desk: Desk) -> None:
     image, points = desk.viewer.layers["movie"], desk.viewer.layers["point_prompts"]
     assert desk.viewer.layers.selection.active == points and points.mode == "add"
     desk.go_to(3)
@@ -25,7 +26,8 @@ def test_one_click_gives_a_mask_under_the_cursor_off_the_gui_thread(desk: Desk) 
     assert not desk.notes()
 
 
-def test_outputs_overlay_exactly_units_included(desk: Desk) -> None:
+@pytest.mark.async_slicing
+def test_row14_outputs_overlay_exactly_units_included(desk: Desk) -> None:
     image, labels, points = (desk.viewer.layers[name] for name in ("movie", "masks", "point_prompts"))
     np.testing.assert_allclose(labels.extent.world, image.extent.world)
     assert labels.units == points.units == image.units
@@ -75,7 +77,7 @@ def test_buttons_change_object_and_polarity(desk: Desk) -> None:
     assert form.objects.table.objects.object_ids == [1, 2]
 
 
-def test_napari_keys_of_points_layers_still_work(desk: Desk) -> None:
+def test_row41_napari_keys_of_points_layers_still_work(desk: Desk) -> None:
     from napari.layers import Points
     from napari.settings import get_settings
 
@@ -118,7 +120,7 @@ def test_the_viewer_stays_alive_while_a_mask_is_found(desk: Desk) -> None:
     assert desk.frame(0)[20, 20] == 1
 
 
-def test_clicks_with_time_on_screen_are_refused_with_one_note(desk: Desk) -> None:
+def test_row15_clicks_with_time_on_screen_are_refused_with_one_note(desk: Desk) -> None:
     desk.viewer.dims.order = (1, 0, 2)
     desk.settle()
     image = desk.viewer.layers["movie"]
@@ -129,7 +131,8 @@ def test_clicks_with_time_on_screen_are_refused_with_one_note(desk: Desk) -> Non
     assert len(desk.notes()) == 1 and "2-D" in desk.notes()[0]
 
 
-def test_undo_after_propagation_brings_back_no_stale_pixels(desk: Desk) -> None:
+@pytest.mark.async_slicing
+def test_row25_undo_after_propagation_brings_back_no_stale_pixels(desk: Desk) -> None:
     image, labels = desk.viewer.layers["movie"], desk.viewer.layers["masks"]
     desk.viewer.layers.selection.active = labels
     labels.mode, labels.selected_label, labels.brush_size = "paint", 1, 5
@@ -148,7 +151,7 @@ def test_undo_after_propagation_brings_back_no_stale_pixels(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("rgb", [False, True])
-def test_plain_and_color_movies(empty_desk: Desk, rgb: bool) -> None:
+def test_row12_plain_and_color_movies(empty_desk: Desk, rgb: bool) -> None:
     image = empty_desk.add_movie((5, 64, 64, 3) if rgb else (5, 64, 64), rgb=rgb)
     empty_desk.dock()
     empty_desk.go_to(0)
@@ -157,7 +160,7 @@ def test_plain_and_color_movies(empty_desk: Desk, rgb: bool) -> None:
     assert empty_desk.frame(0)[30, 12] == 1
 
 
-def test_two_movies_have_sessions_of_their_own(desk: Desk) -> None:
+def test_row03_two_movies_have_sessions_of_their_own(desk: Desk) -> None:
     other = desk.add_movie((4, 64, 64), name="other", **PLACED)
     desk.widget.form.image.value = other
     desk.go_to(0)
@@ -170,7 +173,7 @@ def test_two_movies_have_sessions_of_their_own(desk: Desk) -> None:
     assert desk.widget.controller.prompts.points == desk.viewer.layers["point_prompts"]
 
 
-@pytest.mark.parametrize(("shape", "text"), [((64, 64), "single image"), ((2, 3, 64, 64), "Split stack")])
+@pytest.mark.parametrize(("shape", "text"), [((64, 64), "single image")])
 def test_a_wrong_layer_gives_a_message(empty_desk: Desk, shape: tuple[int, ...], text: str) -> None:
     image = empty_desk.add_movie(shape)
     widget = empty_desk.dock()

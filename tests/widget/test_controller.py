@@ -75,7 +75,7 @@ def test_a_click_makes_a_mask_of_its_own_frame_and_object(bench: Bench) -> None:
     assert bench.opened == 1
 
 
-def test_moved_deleted_and_replaced_points_change_the_mask(bench: Bench) -> None:
+def test_row18_moved_deleted_and_replaced_points_change_the_mask(bench: Bench) -> None:
     bench.click(3, 20, 30)
     bench.points.data = [[3, 20, 10]]
     assert bench.frame(3)[20, 10] == 1 and bench.frame(3)[20, 30] == 0
@@ -106,7 +106,7 @@ def test_features_can_be_edited(bench: Bench) -> None:
     assert bench.frame(0)[20, 30] == 7
 
 
-def test_points_outside_are_ignored_with_one_note(bench: Bench) -> None:
+def test_row17_points_outside_are_ignored_with_one_note(bench: Bench) -> None:
     bench.click(0, -30, 500)
     bench.click(0, 20, 30)
     assert len(bench.notes) == 1 and "ignored" in bench.notes[0]
@@ -193,7 +193,7 @@ def test_cancel_leaves_what_is_done_and_a_rerun_works() -> None:
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory."), MemoryError(), PropagationError("no luck")])
-def test_an_error_keeps_the_frames_before_it_and_the_widget_usable(error: Exception) -> None:
+def test_row05_an_error_keeps_the_frames_before_it_and_the_widget_usable(error: Exception) -> None:
     broken = [True]
 
     def fail(frame: int) -> None:
@@ -282,7 +282,7 @@ def test_a_frame_that_cannot_be_written_stops_the_run_in_words(bench: Bench, mon
     assert bench.controller.state == "idle" and len(bench.errors) == 1
 
 
-def test_a_removed_mask_layer_stops_the_run_and_comes_back_with_the_next_click() -> None:
+def test_row01_a_removed_mask_layer_stops_the_run_and_comes_back_with_the_next_click() -> None:
     bench = Bench(paused=True)
     bench.click(0, 20, 30)
     bench.runner.finish()
@@ -315,7 +315,7 @@ def test_objects_get_layers_of_their_own(bench: Bench) -> None:
     assert not bench.notes
 
 
-def test_painting_steers_the_propagation_and_stays(bench: Bench) -> None:
+def test_row26_painting_steers_the_propagation_and_stays(bench: Bench) -> None:
     bench.click(0, 20, 30)
     labels = bench.viewer.layers["masks"]
     labels.brush_size = 8
@@ -359,7 +359,7 @@ def test_masks_of_a_stored_session_are_shown_from_the_start_again_if_the_model_c
     bench.controller.close()
 
 
-def test_object_ids_are_never_given_twice(bench: Bench) -> None:
+def test_row42_object_ids_are_never_given_twice(bench: Bench) -> None:
     bench.click(0, 20, 30, object_id=5)
     bench.points.data = np.empty((0, 3))
     assert bench.controller.object_ids == ()

@@ -83,7 +83,7 @@ START = """
         "sys.exit(0)",
     ],
 )
-def test_closing_during_a_run_ends_the_process_in_good_order(end: str) -> None:
+def test_row04_closing_during_a_run_ends_the_process_in_good_order(end: str) -> None:
     done = run(
         START
         + f"""

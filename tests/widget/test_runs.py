@@ -62,7 +62,8 @@ def test_the_viewer_follows_until_somebody_moves_the_slider(desk: Desk) -> None:
     assert desk.viewer.dims.current_step[0] == 0
 
 
-def test_masks_on_screen_are_drawn_as_they_come(desk: Desk) -> None:
+@pytest.mark.async_slicing
+def test_row24_masks_on_screen_are_drawn_as_they_come(desk: Desk) -> None:
     desk.widget.form.follow.setChecked(False)
     start(desk, pause=0.2, until=1)
     desk.go_to(9)
@@ -83,7 +84,7 @@ def test_from_here_to_a_frame(desk: Desk, here: int, there: int, frames: range) 
     assert filled(desk) == list(frames)
 
 
-def test_cancel_leaves_what_is_done(desk: Desk) -> None:
+def test_row07_cancel_leaves_what_is_done(desk: Desk) -> None:
     start(desk, pause=0.3, until=4)
     began = time.monotonic()
     said: list[str] = []
@@ -101,7 +102,7 @@ def test_cancel_leaves_what_is_done(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("kind", ["RuntimeError", "OutOfMemoryError"])
-def test_errors_of_torch_surface_once_and_a_rerun_works(desk: Desk, kind: str) -> None:
+def test_row05_errors_of_torch_surface_once_and_a_rerun_works(desk: Desk, kind: str) -> None:
     torch = pytest.importorskip("torch")
     error = RuntimeError("shape mismatch") if kind == "RuntimeError" else torch.OutOfMemoryError("CUDA out of memory")
     raised: list[Exception] = []
@@ -139,7 +140,7 @@ def test_mistakes_in_the_program_are_shown_with_their_origin(desk: Desk) -> None
     notification_manager.records.clear()
 
 
-def test_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
+def test_row01_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
     start(desk)
     desk.viewer.layers.remove("masks")
     desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle")
@@ -150,7 +151,7 @@ def test_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
     assert len(filled(desk)) >= 4 and read_frame(desk.viewer.layers["masks"], 1)[20, 20] == 1
 
 
-def test_layers_may_be_renamed_during_a_run(desk: Desk) -> None:
+def test_row02_layers_may_be_renamed_during_a_run(desk: Desk) -> None:
     start(desk)
     labels = desk.viewer.layers["masks"]
     for number, layer in enumerate(desk.viewer.layers):
@@ -162,7 +163,7 @@ def test_layers_may_be_renamed_during_a_run(desk: Desk) -> None:
     assert desk.viewer.layers["layer 1"] == labels
 
 
-def test_removing_the_movie_ends_its_session_and_no_other_takes_its_place(desk: Desk) -> None:
+def test_row03_removing_the_movie_ends_its_session_and_no_other_takes_its_place(desk: Desk) -> None:
     for name in ("other", "another"):
         desk.add_movie(name=name, **PLACED)
     desk.viewer.layers.selection.active = desk.viewer.layers["point_prompts"]
@@ -200,7 +201,8 @@ def test_clicks_during_a_run_wait_for_its_end(desk: Desk) -> None:
     assert desk.frame(0)[20, 50] == 1 and desk.frame(11)[20, 20] == 1
 
 
-def test_the_brush_is_locked_during_a_run_and_paints_afterwards(desk: Desk) -> None:
+@pytest.mark.async_slicing
+def test_row27_the_brush_is_locked_during_a_run_and_paints_afterwards(desk: Desk) -> None:
     labels = desk.viewer.layers["masks"]
     labels.mode, labels.selected_label = "paint", 7
     desk.widget.form.follow.setChecked(False)
@@ -228,7 +230,7 @@ def test_objects_selected_in_the_list_get_their_own_layers(desk: Desk) -> None:
     assert own.units == desk.viewer.layers["movie"].units
 
 
-def test_closing_the_dock_stops_the_run_and_frees_the_layers(desk: Desk) -> None:
+def test_row04_closing_the_dock_stops_the_run_and_frees_the_layers(desk: Desk) -> None:
     start(desk)
     labels, points = desk.viewer.layers["masks"], desk.viewer.layers["point_prompts"]
     closed = desk.widget
@@ -257,7 +259,7 @@ def test_another_diameter_or_precision_opens_another_session(desk: Desk) -> None
     assert desk.precisions == ["float32", "float32", "auto"]
 
 
-def test_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row30_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     second = Desk(make_napari_viewer(show=True), desk.qtbot)
     monkeypatch.setattr(
         "napari_sam2.widget.tracker_widget.open_layer_session",

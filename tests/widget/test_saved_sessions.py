@@ -78,7 +78,7 @@ def line(desk: Desk) -> str:
     return desk.widget.form.saved.text.text()
 
 
-def test_row_34_points_and_masks_are_back_in_a_new_viewer(
+def test_row34_points_and_masks_are_back_in_a_new_viewer(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
     before = track(bare_desk, show(bare_desk, movie), cells)
@@ -104,7 +104,7 @@ def test_row_34_points_and_masks_are_back_in_a_new_viewer(
     desk.leave()
 
 
-def test_row_34_boxes_and_masks_stay_in_the_session(
+def test_row34_boxes_and_masks_stay_in_the_session(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
     image = show(bare_desk, movie)
@@ -159,7 +159,7 @@ def test_a_click_begins_another_session_and_leaves_the_first_as_it_is(
     assert is_session(movie.with_suffix(".sam2")) and is_session(movie.with_name("movie-2.sam2"))
 
 
-def test_row_30_two_movies_have_two_sessions(bare_desk: Desk, movie: Path, cells: Any, sessions_folder: Path) -> None:
+def test_row30_two_movies_have_two_sessions(bare_desk: Desk, movie: Path, cells: Any, sessions_folder: Path) -> None:
     image = show(bare_desk, movie)
     track(bare_desk, image, cells, 1)
     image.visible = False
@@ -175,7 +175,7 @@ def test_row_30_two_movies_have_two_sessions(bare_desk: Desk, movie: Path, cells
     assert {path.name for path in movie.parent.iterdir()} == {"movie.tif", "movie.sam2"}
 
 
-def test_row_32_on_a_full_disk_the_masks_stay_and_one_note_is_told(bare_desk: Desk, movie: Path, cells: Any) -> None:
+def test_row32_on_a_full_disk_the_masks_stay_and_one_note_is_told(bare_desk: Desk, movie: Path, cells: Any) -> None:
     image = show(bare_desk, movie)
     ((_, y, x), (_, y2, x2)) = clear_cells(cells.labels[0], 2)
     bare_desk.click_canvas(image, y, x)
@@ -227,7 +227,7 @@ sys.stdin.read()
 """
 
 
-def test_row_33_a_session_open_elsewhere_is_opened_to_be_looked_at(
+def test_row33_a_session_open_elsewhere_is_opened_to_be_looked_at(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
     before = track(bare_desk, show(bare_desk, movie), cells, 1)
@@ -247,7 +247,7 @@ def test_row_33_a_session_open_elsewhere_is_opened_to_be_looked_at(
         holder.communicate("")
 
 
-def test_row_35_a_changed_movie_is_refused_and_nothing_is_lost(
+def test_row35_a_changed_movie_is_refused_and_nothing_is_lost(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
     track(bare_desk, show(bare_desk, movie), cells, 1)
@@ -283,7 +283,7 @@ def test_the_folder_is_let_go_of_when_the_movie_or_the_viewer_goes(bare_desk: De
     assert not (movie.with_suffix(".sam2") / "owner.json").exists()
 
 
-def test_row_4_closing_during_a_run_stores_its_frames_and_lets_go(bare_desk: Desk, movie: Path, cells: Any) -> None:
+def test_row04_closing_during_a_run_stores_its_frames_and_lets_go(bare_desk: Desk, movie: Path, cells: Any) -> None:
     image = show(bare_desk, movie)
     bare_desk.click_canvas(image, *clear_cells(cells.labels[0], 1)[0][1:])
     bare_desk.wait_idle(60_000)
@@ -298,7 +298,7 @@ def test_row_4_closing_during_a_run_stores_its_frames_and_lets_go(bare_desk: Des
     assert Saving(image).offered == movie.with_suffix(".sam2")
 
 
-def test_row_34_a_session_dropped_on_napari_opens_its_movie_and_goes_on(
+def test_row34_a_session_dropped_on_napari_opens_its_movie_and_goes_on(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
     before = track(bare_desk, show(bare_desk, movie), cells)

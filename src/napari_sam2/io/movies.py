@@ -1,5 +1,6 @@
 """Open movie files lazily: arrays of (T, ...) that read one frame when one frame is asked for."""
 
+import itertools
 import logging
 import os
 import threading
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_sam2.errors import MovieError
+from napari_sam2.input_choice import axes_of_names, axes_of_tiff
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -58,9 +60,14 @@ def open_movie_file(path: Path) -> LazyArray:
 
 
 class TiffMovie:
-    """The first series of a TIFF as a lazy array, (T, Y, X) or (T, Y, X, 3 | 4); the file stays open until `close`.
+    """The first series of a TIFF as a lazy array, (..., Y, X) or (..., Y, X, 3 | 4); the file stays open until `close`.
 
-    Frames may be read from several threads.
+    Only the pages of what is asked for are read, from several threads if need be.
+
+    Attributes
+    ----------
+    axes
+        A letter for each axis, as `InputChoice` has them; None if the file does not say.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -81,57 +88,92 @@ class TiffMovie:
 
     def _read_layout(self, tif: tifffile.TiffFile) -> None:
         series = tif.series[0]
-        page_shape = tuple(series.keyframe.shape)
+        page_shape, letters = tuple(series.keyframe.shape), str(series.axes)
         self.dtype: np.dtype[Any] = np.dtype(series.dtype)
         self._read_page: Callable[[int], NDArray[Any]]
         if series.ndim == len(page_shape) and len(tif.series) > 1 and self._alike(tif):
             # Frames that were appended one by one come as a series each.
             pages = [single.pages[0] for single in tif.series]
             self.shape: tuple[int, ...] = (len(pages), *page_shape)
-            self._read_page = lambda t: _page_pixels(pages[t])
+            letters = f"T{letters}"
+            self._read_page = lambda page: _page_pixels(pages[page])
         else:
             self.shape = tuple(series.shape)
             stack = series.pages
-            self._read_page = lambda t: _page_pixels(stack[t])
-            if len(stack) < self.shape[0]:
-                self._read_contiguous(tif, series)
+            self._read_page = lambda page: _page_pixels(stack[page])
+            if len(stack) < self._num_pages(len(page_shape)):
+                page_shape = self._read_contiguous(tif, series)
+        self._paged = self.shape[: len(self.shape) - len(page_shape)]
         # Color planes stored apart, (T, 3, Y, X).
-        self._planar = series.axes[-3:] == "SYX" and len(self.shape) == 4
+        self._planar = letters.endswith("SYX") and len(self.shape) > 3
         if self._planar:
-            self.shape = (self.shape[0], *self.shape[2:], self.shape[1])
+            self.shape = (*self.shape[:-3], *self.shape[-2:], self.shape[-3])
+            letters = f"{letters[:-3]}YXS"
+        self.axes = axes_of_tiff(letters)
 
     @staticmethod
     def _alike(tif: tifffile.TiffFile) -> bool:
         return len({(tuple(series.shape), str(series.dtype)) for series in tif.series}) == 1
 
-    def _read_contiguous(self, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
-        """Read the pixels by their place in the file: ImageJ, for one, writes one page for a whole large movie."""
-        if len(series.shape) <= len(series.keyframe.shape):
-            return
+    def _num_pages(self, page_ndim: int) -> int:
+        return int(np.prod(self.shape[: len(self.shape) - page_ndim]))
+
+    def _read_contiguous(self, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[int, ...]:
+        """Read the pixels by their place in the file: ImageJ, for one, writes one page for a whole large movie.
+
+        Returns the shape of what is read at once.
+        """
+        page_shape = tuple(series.keyframe.shape)
         if series.dataoffset is None:
             raise ValueError("its pages hold more than a frame each: save it again with one page a frame")
         offset, path = series.dataoffset, self.path
         dtype = np.dtype(series.dtype).newbyteorder(tif.byteorder)
-        frame_shape = tuple(series.shape[1:])
-        count = int(np.prod(frame_shape))
-        missing = offset + self.shape[0] * count * dtype.itemsize - path.stat().st_size
+        count = int(np.prod(page_shape))
+        missing = offset + self._num_pages(len(page_shape)) * count * dtype.itemsize - path.stat().st_size
         if missing > 0:
             raise ValueError(f"the file is cut short, {missing} bytes are missing: copy or export it again")
 
-        def read(t: int) -> NDArray[Any]:
-            pixels: NDArray[Any] = np.fromfile(path, dtype, count, offset=offset + t * count * dtype.itemsize)
-            return pixels.reshape(frame_shape)
+        def read(page: int) -> NDArray[Any]:
+            place = offset + page * count * dtype.itemsize
+            pixels: NDArray[Any] = np.fromfile(path, dtype, count, offset=place)
+            return pixels.reshape(page_shape)
 
         self._read_page = read
+        return page_shape
 
-    def __getitem__(self, t: int) -> NDArray[Any]:
-        t = index(t)
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        key = key if isinstance(key, tuple) else (key,)
+        key = (*key, *[slice(None)] * (len(self.shape) - len(key)))
+        paged, rest = key[: len(self._paged)], key[len(self._paged) :]
+        chosen = [
+            range(n)[k] if isinstance(k, slice) else (range(n)[index(k)],)
+            for k, n in zip(paged, self._paged, strict=True)
+        ]
+        numbers = [int(np.ravel_multi_index(place, self._paged)) for place in itertools.product(*chosen)]
         with self._lock:
-            pixels = self._read_page(t)
-        return np.moveaxis(pixels, 0, -1) if self._planar else pixels
+            pages = [self._read_page(number) for number in numbers]
+        if self._planar:
+            pages = [np.moveaxis(page, 0, -1) for page in pages]
+        kept = [len(places) for k, places in zip(paged, chosen, strict=True) if isinstance(k, slice)]
+        pages = [page[rest] for page in pages] if rest else pages
+        return np.stack(pages).reshape(*kept, *pages[0].shape) if kept else pages[0]
 
     def __len__(self) -> int:
         return self.shape[0]
+
+
+class ZarrMovie:
+    """A zarr array whose axes are known by their letters, as `InputChoice` has them."""
+
+    def __init__(self, array: Any, axes: str) -> None:
+        self.axes = axes
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.chunks = array.chunks
+        self._array = array
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._array[key]
 
 
 class FrameFolder:
@@ -151,8 +193,12 @@ class FrameFolder:
         self.shape: tuple[int, ...] = (len(self.paths), *first.shape)
         self.dtype: np.dtype[Any] = first.dtype
 
-    def __getitem__(self, t: int) -> NDArray[Any]:
-        return self._read(self.paths[index(t)])
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        t, *rest = key if isinstance(key, tuple) else (key,)
+        if isinstance(t, slice):
+            return np.stack([self[(k, *rest)] for k in range(len(self))[t]])
+        pixels: NDArray[Any] = self._read(self.paths[index(t)])[tuple(rest)]
+        return pixels
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -210,4 +256,7 @@ def _open_zarr(path: Path) -> LazyArray:
     name = ome["multiscales"][0]["datasets"][0]["path"] if "multiscales" in ome else "0"
     if name not in node or not isinstance(array := node[name], zarr.Array):
         raise ValueError(f"the group has no array {name!r}; give the path of an array in it: {sorted(node.keys())}")
-    return array
+    named = ome["multiscales"][0].get("axes", ()) if "multiscales" in ome else ()
+    # Until version 0.4 an axis was a bare string.
+    axes = axes_of_names([str(axis["name"] if isinstance(axis, dict) else axis) for axis in named])
+    return array if axes is None else ZarrMovie(array, axes)

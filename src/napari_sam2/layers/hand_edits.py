@@ -8,12 +8,13 @@ import numpy as np
 from napari.layers import Labels
 from numpy.typing import NDArray
 
+from napari_sam2.layers.chosen_input import time_axis
 from napari_sam2.layers.masklet_writer import read_frame
 from napari_sam2.prompts import MaskPrompt
 
 
 class HandEdits:
-    """Follows brush, fill and eraser in a (T, Y, X) Labels layer.
+    """Follows brush, fill and eraser in a Labels layer over a movie.
 
     Kept for each frame are the touched pixels and what the model had there. A pixel counts as edited as long as it
     differs from that: one that is painted and taken back with undo is the model's again.
@@ -83,7 +84,7 @@ class HandEdits:
 
     def _on_paint(self, event: Any) -> None:
         self.has_history = True
-        for frame, yx, old in _touched_pixels(event.value, self._layer.data.shape):
+        for frame, yx, old in _touched_pixels(event.value, self._layer.data.shape, time_axis(self._layer)):
             pixels, first = np.unique(yx, return_index=True)
             known, before = self._before.get(frame, (np.empty(0, np.intp), np.empty(0, np.uint32)))
             new = ~np.isin(pixels, known)
@@ -95,7 +96,7 @@ class HandEdits:
 
 
 def _touched_pixels(
-    atoms: Iterable[Any], shape: tuple[int, int, int]
+    atoms: Iterable[Any], shape: tuple[int, ...], time: int
 ) -> Iterator[tuple[int, NDArray[np.intp], NDArray[Any]]]:
     """Yield frame, flat (Y, X) indices and old values of the pixels in one item of the layer's history.
 
@@ -106,12 +107,12 @@ def _touched_pixels(
             starts = [part.start or 0 for part in atom.slice_key]
             sizes = [part.stop - start for part, start in zip(atom.slice_key, starts, strict=True)]
             inside = np.ones(sizes, dtype=bool) if atom.mask is None else atom.mask
-            tyx = [axis + start for axis, start in zip(np.nonzero(inside), starts, strict=True)]
+            places = [axis + start for axis, start in zip(np.nonzero(inside), starts, strict=True)]
             old = np.asarray(atom.old_values).reshape(-1)
         else:
-            tyx, old = [np.asarray(axis) for axis in atom[0]], np.asarray(atom[1]).reshape(-1)
-        t, y, x = np.broadcast_arrays(*tyx)
-        flat = np.ravel_multi_index((y.reshape(-1), x.reshape(-1)), shape[1:])
+            places, old = [np.asarray(axis) for axis in atom[0]], np.asarray(atom[1]).reshape(-1)
+        t, y, x = np.broadcast_arrays(places[time], *places[-2:])
+        flat = np.ravel_multi_index((y.reshape(-1), x.reshape(-1)), shape[-2:])
         for frame in np.unique(t):
             here = t.reshape(-1) == frame
             yield int(frame), flat[here], old[here]

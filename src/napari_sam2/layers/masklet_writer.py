@@ -12,7 +12,8 @@ import zarr
 from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
-from napari_sam2.layers.transforms import carried_over, movie_shape
+from napari_sam2.layers.chosen_input import time_axis
+from napari_sam2.layers.transforms import carried_over, frame_key, movie_shape
 
 _LARGEST_TABLE = 1 << 24
 
@@ -23,7 +24,9 @@ def create_labels_layer(
     num_frames: int | None = None,
     shape: tuple[int, int] | None = None,
 ) -> Labels:
-    """Return an empty Labels layer over the image, uint32, in which a label is an object ID.
+    """Return an empty Labels layer over the movie, uint32, in which a label is an object ID.
+
+    It has as many axes as the image, with one pixel along those that are not T, Y or X.
 
     The store lies in a folder for temporary files and goes when the layer goes, at the latest when Python ends.
 
@@ -44,11 +47,13 @@ def create_labels_layer(
     frames, height, width = movie_shape(image_layer)
     num_frames = frames if num_frames is None else num_frames
     height, width = (height, width) if shape is None else shape
+    leading = [1] * (image_layer.ndim - 2)
+    leading[time_axis(image_layer)] = num_frames
     folder = tempfile.mkdtemp(prefix="napari-sam2-")
     store = zarr.create_array(
         store=str(Path(folder) / "masks.zarr"),
-        shape=(num_frames, height, width),
-        chunks=(1, height, width),
+        shape=(*leading, height, width),
+        chunks=(*[1] * len(leading), height, width),
         dtype=np.uint32,
         fill_value=0,
         # An empty frame takes no room.
@@ -61,7 +66,7 @@ def create_labels_layer(
 
 def read_frame(labels_layer: Labels, frame: int) -> NDArray[np.uint32]:
     """Return a copy of one frame, (Y, X)."""
-    return np.array(labels_layer.data[frame])
+    return np.array(labels_layer.data[frame_key(labels_layer, frame)])
 
 
 def write_frame(labels_layer: Labels, frame: int, labels: NDArray[Any], *, shown: bool = True) -> None:
@@ -69,7 +74,7 @@ def write_frame(labels_layer: Labels, frame: int, labels: NDArray[Any], *, shown
 
     Undo knows nothing of it: call `reset_undo` once after a batch, or it brings back stale pixels.
     """
-    labels_layer.data[frame] = labels
+    labels_layer.data[frame_key(labels_layer, frame)] = labels
     if shown:
         # Without the extras it takes a third of the time, and none of them changes with the pixels.
         labels_layer.refresh(thumbnail=False, extent=False, highlight=False)

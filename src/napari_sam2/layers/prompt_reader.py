@@ -27,8 +27,8 @@ def create_prompt_layer(image_layer: Image, name: str = "point_prompts") -> Poin
     """
     _, height, width = movie_shape(image_layer)
     layer = Points(
-        np.empty((0, 3)),
-        ndim=3,
+        np.empty((0, image_layer.ndim)),
+        ndim=image_layer.ndim,
         name=name,
         features=_features([], []),
         feature_defaults=prompt_defaults(1, positive=True),

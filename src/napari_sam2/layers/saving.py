@@ -7,6 +7,7 @@ from napari.layers import Image
 
 from napari_sam2.devices import Precision
 from napari_sam2.errors import AutosaveError, SessionError
+from napari_sam2.layers.chosen_input import as_video
 from napari_sam2.session_files.database import is_session
 from napari_sam2.session_files.places import SUFFIX, new_places, session_beside
 
@@ -86,7 +87,7 @@ class Saving:
         from napari_sam2.api import open_session
         from napari_sam2.session_files.session_folder import begin_autosave
 
-        session = open_session(self._image, model=model, diameter=diameter, precision=precision)
+        session = open_session(as_video(self._image), model=model, diameter=diameter, precision=precision)
         file = movie_file(self._image)
         for folder in new_places(file, self._image.name):
             try:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 
 from napari_sam2.devices import Precision
+from napari_sam2.layers.chosen_input import as_video
 from napari_sam2.layers.saving import Saving
 from napari_sam2.layers.transforms import movie_shape
 
@@ -25,7 +26,7 @@ def open_layer_session(
     Parameters
     ----------
     image_layer
-        A movie (T, Y, X), or (T, Y, X, 3) in color.
+        A movie (T, Y, X), or (T, Y, X, 3) in color, or one of more axes of which something was chosen.
     model
         One of `napari_sam2.models.MODEL_NAMES`, or the path of a checkpoint.
     diameter
@@ -49,4 +50,4 @@ def open_layer_session(
     movie_shape(image_layer)
     if saving is not None:
         return saving.open(model, diameter=diameter, precision=precision)
-    return open_session(image_layer, model=model, diameter=diameter, precision=precision)
+    return open_session(as_video(image_layer), model=model, diameter=diameter, precision=precision)

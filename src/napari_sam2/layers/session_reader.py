@@ -1,6 +1,7 @@
 """Opening a session's folder in napari: its movie as an image layer, on which the widget goes on with it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_sam2.errors import SessionError
 from napari_sam2.io.movies import LazyArray, open_movie_file
+from napari_sam2.layers.chosen_input import INPUT
 from napari_sam2.layers.saving import METADATA
 from napari_sam2.session_files.database import is_session
 
@@ -41,13 +43,31 @@ def read_session(path: str) -> list[LayerData]:
             "the movie, choose it in 'Track cells (SAM 2)', and there press 'Open saved session'"
         )
     movie = open_movie_file(file)
+    choice = known.choice
+    data = _lazy(movie, known.shape, known.color) if choice is None else _with_all_axes(movie, choice.axes or "")
+    is_color = known.color if choice is None else "S" in (choice.axes or "")
     placed = {
         name: value
         for name, value in known.transforms.items()
-        if name in ("scale", "translate", "units", "axis_labels") and len(value) == 3
+        if name in ("scale", "translate", "units", "axis_labels") and len(value) == data.ndim - is_color
     }
-    shown = {"name": file.stem, "rgb": known.color, "contrast_limits": known.contrast}
-    return [(_lazy(movie, known.shape, known.color), shown | placed | {"metadata": {METADATA: str(folder)}}, "image")]
+    shown: dict[str, Any] = {"name": file.stem, "rgb": is_color, "metadata": {METADATA: str(folder)}}
+    if choice is None or not choice.is_blend:
+        shown["contrast_limits"] = known.contrast
+    if choice is not None:
+        shown["metadata"][INPUT] = replace(choice, axes=(choice.axes or "").replace("S", ""))
+    return [(data, shown | placed, "image")]
+
+
+def _with_all_axes(movie: LazyArray, axes: str) -> Any:
+    import dask.array as da
+
+    if len(movie.shape) != len(axes):
+        raise SessionError(f"the movie has the shape {tuple(movie.shape)} now, and had the axes {axes}: bring it back")
+    whole = axes.index("Y")
+    chunks = (1,) * whole + movie.shape[whole:]
+    lazily: Any = da.from_array
+    return lazily(movie, chunks=chunks, meta=np.empty((0,) * len(axes), movie.dtype), name=False)
 
 
 def _lazy(movie: LazyArray, shape: tuple[int, int, int], color: bool) -> Any:

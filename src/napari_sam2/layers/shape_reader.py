@@ -28,7 +28,7 @@ def create_shape_layer(image_layer: Image, name: str = "shape_prompts") -> Shape
     """
     _, height, width = movie_shape(image_layer)
     return Shapes(
-        ndim=3,
+        ndim=image_layer.ndim,
         name=name,
         features=pd.DataFrame({"object_id": np.array([], dtype=np.int64)}),
         feature_defaults=shape_defaults(1),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from napari_sam2.errors import MovieError
+from napari_sam2.input_choice import InputChoice
 from napari_sam2.video import Video
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class MovieIdentity:
         Intensities that are shown to the model as black and white.
     transforms
         `scale`, `translate`, `units` and `axis_labels` of the layer it came from, as far as there were any.
+    choice
+        Which axes, plane and channels of the source it is; None if the source has no others.
     """
 
     path: str | None
@@ -48,6 +51,7 @@ class MovieIdentity:
     frames: Mapping[int, str | None]
     contrast: tuple[float, float]
     transforms: Mapping[str, Any]
+    choice: InputChoice | None = None
 
     @classmethod
     def of(cls, source: Any, video: Video, folder: Path, file: Path | None = None) -> "MovieIdentity":
@@ -55,6 +59,7 @@ class MovieIdentity:
 
         An array or a layer may have come from a `file`.
         """
+        source = source.source if isinstance(source, Video) else source
         path = beside = None
         if file is not None or isinstance(source, (str, os.PathLike)):
             path = str(Path(file or source).absolute())
@@ -71,6 +76,7 @@ class MovieIdentity:
             {t: _hash(video, t) for t in sorted({0, video.num_frames // 2, video.num_frames - 1})},
             video.contrast,
             _transforms(source),
+            video.choice,
         )
 
     def or_else(self, before: "MovieIdentity") -> "MovieIdentity":
@@ -88,6 +94,8 @@ class MovieIdentity:
             found.append(f"it is in {kind[video.rgb]}, and was in {kind[self.color]}")
         if video.dtype.name != self.dtype:
             found.append(f"its pixels are {video.dtype.name}, and were {self.dtype}")
+        if video.choice != self.choice:
+            found.append(f"it is {video.choice or 'all of its source'}, and was {self.choice or 'all of it'}")
         if found:
             return found
         changed = [t for t, known in self.frames.items() if known is not None and _hash(video, t) != known]
@@ -100,7 +108,9 @@ class MovieIdentity:
     @classmethod
     def from_json(cls, values: Any) -> "MovieIdentity":
         """What `to_json` gave. Raises ValueError, TypeError or KeyError if it is no such thing."""
-        given = {field.name: values[field.name] for field in fields(cls)}
+        # Sessions that were stored before there was a choice have none.
+        choice = values.get("choice")
+        given = {field.name: values[field.name] for field in fields(cls) if field.name != "choice"}
         frames = {int(t): None if known is None else str(known) for t, known in values["frames"].items()}
         num_frames, height, width = (int(n) for n in values["shape"])
         low, high = (float(n) for n in values["contrast"])
@@ -111,7 +121,8 @@ class MovieIdentity:
         if not all(isinstance(given[name], str | None) for name in ("path", "beside")):
             raise ValueError("the path of the movie is none")
         shape = num_frames, height, width
-        return cls(**given | {"frames": frames, "shape": shape, "contrast": (low, high)})
+        known = None if choice is None else InputChoice.from_json(choice)
+        return cls(**given | {"frames": frames, "shape": shape, "contrast": (low, high), "choice": known})
 
     def find(self, folder: Path) -> Path | None:
         """The file where it was, or where it is if it was moved together with the session's folder.

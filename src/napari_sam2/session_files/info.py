@@ -48,7 +48,8 @@ def _words(meta: dict[str, Any], database: Database) -> dict[str, str]:
         progress = f"{run.direction}, {len(run.object_ids)} objects, {how}"
     return {
         "created": f"{meta['created']} by napari-sam2 {meta['written_by']}",
-        "movie": f"{movie.path or 'an array'}, {num_frames} frames of {height} x {width}, {movie.dtype}",
+        "movie": f"{movie.path or 'an array'}, {num_frames} frames of {height} x {width}, {movie.dtype}"
+        + (f", {movie.choice}" if movie.choice else ""),
         "model": f"{model.name or 'loaded by the caller'}, SHA-256 {model.sha256[:12]}..., {model.precision}",
         "objects": f"{objects}",
         "prompts": f"{prompts}",

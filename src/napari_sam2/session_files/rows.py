@@ -100,9 +100,8 @@ def prompt_rows(object_id: int, frame: int, prompts: ObjectPrompts) -> list[Row]
     """Rows of the table prompts."""
     rows: list[Row] = []
     if prompts.mask is not None:
-        whole = FrameMask.from_full(prompts.mask.mask, frame=frame, object_id=object_id, score=0, predicted_iou=0)
-        if whole is not None:
-            rows.append(("mask", *whole.box, pack(whole.crop)))
+        (y, x), (height, width) = prompts.mask.offset, prompts.mask.crop.shape
+        rows.append(("mask", y, x, y + height, x + width, pack(prompts.mask.crop)))
     if prompts.box is not None:
         box = prompts.box
         rows.append(("box", *(float(side) for side in (box.y0, box.x0, box.y1, box.x1)), None))
@@ -118,9 +117,9 @@ def read_prompts(object_id: int, frame: int, rows: Iterable[Row], shape_yx: tupl
     for kind, y0, x0, y1, x1, bits in rows:
         if kind == "mask":
             columns = (*(int(side) for side in _finite(y0, x0, y1, x1)), 0.0, 0.0, bits)
-            full = np.zeros(shape_yx, np.uint8)
-            read_mask(object_id, frame, columns, shape_yx).paint(full, 1)
-            prompts = replace(prompts, mask=MaskPrompt(frame, object_id, full > 0))
+            mask = read_mask(object_id, frame, columns, shape_yx)
+            prompt = MaskPrompt.of_crop(frame, object_id, mask.crop, mask.box[:2], shape_yx)
+            prompts = replace(prompts, mask=prompt)
         elif kind == "box":
             prompts = replace(prompts, box=BoxPrompt(frame, object_id, *_finite(y0, x0, y1, x1)))
         elif kind in ("positive", "negative"):

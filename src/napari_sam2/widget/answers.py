@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
-from napari_sam2.prompts import ObjectPrompts, Prompt
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt
 from napari_sam2.session_log import SessionLogs
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
@@ -81,6 +81,7 @@ class SessionLike(Protocol):
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
+    def segment_all(self, frame: int) -> Iterator[FrameMask]: ...  # noqa: D102
     def diameter_of(self, object_id: int) -> float | None: ...  # noqa: D102
     def everything(  # noqa: D102
         self, frame: int, *, settings: EverythingSettings | None = None
@@ -262,6 +263,19 @@ def accept_masks(
         yield SearchAnswer(done, len(masks))
     frame = masks[0].frame
     yield FrameAnswer(frame, session.labels(frame), frozenset(mask.object_id for mask in masks))
+
+
+def segment_masks(
+    session: SessionLike, prompts: Sequence[Prompt], masks: Sequence[MaskPrompt]
+) -> Iterator[FrameAnswer | SearchAnswer]:
+    """Make objects of masks, which are among the prompts, and yield their frames in the end."""
+    session.set_prompts(prompts)
+    done = 0
+    for frame in sorted({mask.frame for mask in masks}):
+        for _ in session.segment_all(frame):
+            done += 1
+            yield SearchAnswer(done, max(done, len(masks)))
+        yield FrameAnswer(frame, session.labels(frame), frozenset(m.object_id for m in masks if m.frame == frame))
 
 
 def changed_frames(

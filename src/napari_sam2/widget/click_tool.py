@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from weakref import WeakMethod
 
+import numpy as np
 from napari.layers import Points, Shapes
 from psygnal import Signal
 
+from napari_sam2.layers import other_axes, time_axis
 from napari_sam2.layers.prompt_reader import prompt_defaults
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 2
@@ -15,6 +17,9 @@ UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
 """Undo and redo of the session, where napari has none of its own."""
 POINT_KEYS = (NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY, *UNDO_KEYS)
 """Bound on the prompt layer only; napari's Points layers and viewer use none of them."""
+
+WITHOUT_FRAME = "Clicks need one frame on screen: show the movie in 2-D with time on the slider."
+ON_ANOTHER_PLANE = "The movie is on another plane than the one on screen: move the slider there, or choose it as input."
 
 
 class ClickTool:
@@ -30,7 +35,7 @@ class ClickTool:
         self._on_refused = on_refused
         self._object_id = 1
         self._positive = True
-        self._refuse = False
+        self._refuse = ""
         points.mouse_drag_callbacks.append(self._on_press)
         points.events.data.connect(self._on_data)
         points.events.features.connect(self._apply)
@@ -72,15 +77,26 @@ class ClickTool:
         if layer.mode != "add":
             return
         # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame.
-        self._refuse = len(event.position) - layer.ndim in event.dims_displayed
+        if len(event.position) - layer.ndim + time_axis(layer) in event.dims_displayed:
+            self._refuse = WITHOUT_FRAME
+        else:
+            place = np.asarray(layer.world_to_data(event.position))[other_axes(layer)]
+            self._refuse = ON_ANOTHER_PLANE if (np.abs(place) > 0.5 + 1e-6).any() else ""
         positive = self._positive and event.button != RIGHT_BUTTON
         layer.feature_defaults = prompt_defaults(self._object_id, positive=positive)
 
     def _on_data(self, event: Any) -> None:
-        if event.action == "added" and self._refuse:
-            self._refuse = False
+        if event.action != "added":
+            return
+        if self._refuse:
+            refused, self._refuse = self._refuse, ""
             self.points.data = self.points.data[: event.data_indices[0]]
-            self._on_refused("Clicks need one frame on screen: show the movie in 2-D with time on the slider.")
+            self._on_refused(refused)
+        elif (others := other_axes(self.points)) and self.points.data[:, others].any():
+            # In the middle of all planes they are seen on each of them.
+            data = self.points.data.copy()
+            data[:, others] = 0
+            self.points.data = data
 
     def _apply(self, event: Any = None) -> None:
         self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)

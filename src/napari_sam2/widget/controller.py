@@ -8,6 +8,7 @@ from napari.layers import Image, Labels, Points, Shapes
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import SessionError
 from napari_sam2.layers import movie_shape, read_frame
+from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     PropagationRequest,
@@ -21,7 +22,7 @@ from napari_sam2.widget.answers import (
     track_frames,
 )
 from napari_sam2.widget.edits import Edit, WaitingEdits
-from napari_sam2.widget.job_desk import EDITABLE, JobDesk
+from napari_sam2.widget.job_desk import EDITABLE, SEARCHABLE, JobDesk
 from napari_sam2.widget.jobs import EXPECTED_ERRORS, JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
 from napari_sam2.widget.prompt_watch import ObjectFrame
@@ -115,8 +116,16 @@ class Controller(JobDesk):
 
     def segment_everything(self, request: SearchRequest) -> None:
         """Find all objects on a frame but for those that have masks, and make each one that might have been clicked."""
-        if self.state in ("idle", "segmenting", "showing"):
+        if self.state in SEARCHABLE:
             self._finder.request = request
+            self._advance()
+        else:
+            self.note.emit(_WAIT)
+
+    def use_masks(self, masks: Sequence[MaskPrompt]) -> None:
+        """Make objects of masks of one frame, which have IDs that no object has."""
+        if self.state in SEARCHABLE:
+            self._finder.give(masks)
             self._advance()
         else:
             self.note.emit(_WAIT)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.layers import add_clicks, replace_points
 from napari_sam2.masklets import FrameMask
-from napari_sam2.prompts import Prompt
+from napari_sam2.prompts import MaskPrompt, Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
     SearchAnswer,
@@ -13,6 +13,7 @@ from napari_sam2.widget.answers import (
     SessionLike,
     accept_masks,
     search_frame,
+    segment_masks,
 )
 from napari_sam2.widget.jobs import JobEnd
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
@@ -52,12 +53,13 @@ class Finder:
         self.request: SearchRequest | None = None
         self._prompts = prompts
         self._waiting: dict[ObjectFrame, FrameMask] = {}
+        self._given: tuple[MaskPrompt, ...] = ()
         self._accepting: tuple[int, ...] = ()
 
     @property
     def has_work(self) -> bool:
-        """Whether there is a search to begin, or there are masks to take over."""
-        return bool(self._waiting) or self.request is not None
+        """Whether there is a search to begin, or there are masks to take over or to make objects of."""
+        return bool(self._waiting or self._given) or self.request is not None
 
     def next_work(self, opened: Callable[[], SessionLike], prompts: Sequence[Prompt]) -> Work:
         """What is to be done next, if there is work: take over masks that were found, else search.
@@ -74,6 +76,10 @@ class Finder:
             self._waiting = {}
             self._accepting = tuple(mask.object_id for mask in masks)
             return Work("Taking over what was found", lambda: accept_masks(opened(), prompts, masks))
+        if self._given:
+            given, self._given = self._given, ()
+            self._accepting = tuple(mask.object_id for mask in given)
+            return Work("Taking over labels", lambda: segment_masks(opened(), prompts, given))
         if request is None:
             raise ValueError("there is no work")
         self.request = None
@@ -87,14 +93,22 @@ class Finder:
             with self._prompts.changing():
                 add_clicks(points, self._prompts.image, found.clicks)
 
+    def give(self, masks: Sequence[MaskPrompt]) -> None:
+        """Take masks of one frame for prompts of new objects; they are in no layer of prompts."""
+        self._given = (*self._given, *masks)
+        with self._prompts.changing():
+            self._prompts.kept += masks
+
     def on_end(self, end: JobEnd) -> tuple[int, ...]:
-        """Take note that masks were taken over, and return their object IDs; if it went wrong, their points go."""
+        """Take note that masks were taken over, and return their object IDs; if it went wrong, their prompts go."""
         object_ids, self._accepting = self._accepting, ()
         if end.error is None and not end.canceled:
             return object_ids
         if object_ids and self._prompts.points is not None:
             keys = {key for key in self._prompts.groups if key[0] in object_ids}
-            replace_points(self._prompts.points, self._prompts.image, keys, ())
+            with self._prompts.changing():
+                self._prompts.kept = [p for p in self._prompts.kept if p.object_id not in object_ids]
+                replace_points(self._prompts.points, self._prompts.image, keys, ())
         return ()
 
     def changed(self, key: ObjectFrame) -> None:

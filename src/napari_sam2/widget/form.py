@@ -26,6 +26,8 @@ from napari_sam2.sweeps import Direction
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
+from napari_sam2.widget.input_choice import InputChoiceBox
+from napari_sam2.widget.labels_choice import LabelsChoice
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.review_form import ReviewForm
@@ -50,6 +52,7 @@ _DIRECTION_TIPS = {
 ALL_OBJECTS, SELECTED_OBJECTS = "All objects", "Selected objects"
 HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
 HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
+HINT_CHOOSE = "This image has more axes than a movie: choose under 'Input' what to track in."
 _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 
 
@@ -61,6 +64,7 @@ class TrackerForm(QWidget):
         parent: QWidget,
         *,
         image_choices: Callable[[Any], Sequence[Any]],
+        labels_choices: Callable[[Any], Sequence[Any]],
         model: ModelChoice,
         objects: ObjectPanel,
     ) -> None:
@@ -69,6 +73,8 @@ class TrackerForm(QWidget):
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
         self.saved = SavedLine()
+        self.input = InputChoiceBox()
+        self.labels = LabelsChoice(labels_choices)
         self.model = model
         self.diameter = QSpinBox()
         self.diameter.setRange(0, 10_000)
@@ -140,6 +146,7 @@ class TrackerForm(QWidget):
         top.addRow("Cell diameter", self.diameter)
         top.addRow("", self.fast)
         layout.addLayout(top)
+        layout.addWidget(self.input)
         layout.addWidget(self.undo_line)
         layout.addWidget(
             _group(
@@ -149,6 +156,7 @@ class TrackerForm(QWidget):
                 self.hint,
                 _row(self.box, self.outline),
                 _row(self.everything, self.quality),
+                self.labels,
             )
         )
         layout.addWidget(
@@ -167,7 +175,8 @@ class TrackerForm(QWidget):
         layout.addStretch(1)
 
     def show_image(self, image: Any) -> None:
-        """List the image layers anew and show which one is worked on; emits nothing."""
+        """List the layers anew and show which image is worked on; emits nothing."""
+        self.labels.show_layers()
         with self.image.changed.blocked():
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
@@ -226,6 +235,7 @@ class TrackerForm(QWidget):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
         self.everything.setEnabled(has_session and idle)
+        self.labels.setEnabled(has_session and idle)
         self.cancel.setEnabled(state not in ("idle", "editing", "showing", "stopping"))
         self.pause.setEnabled(state == "propagating")
         self.pause.setText("Resume" if is_paused else "Pause")

@@ -31,6 +31,8 @@ State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "
 Answer = FrameAnswer | SearchAnswer | EditAnswer
 EDITABLE = ("idle", "segmenting", "editing", "showing")
 """States in which an edit may be asked for; it waits for its turn."""
+SEARCHABLE = ("idle", "segmenting", "showing")
+"""States in which new objects may be asked for."""
 READING = ("idle", "showing")
 """States of jobs that change nothing in the session."""
 

@@ -28,7 +28,7 @@ class LayerSync:
         self._prompts = prompts
         self._make_shapes = make_shapes
         # Of outlines that are not drawn at this moment, because they were undone or their object was removed.
-        self._drawings: dict[tuple[int, bytes], Drawing] = {}
+        self._drawings: dict[tuple[object, ...], Drawing] = {}
 
     def show(
         self, wanted: Mapping[ObjectFrame, ObjectPrompts], keys: Iterable[ObjectFrame], masks: MaskLayers | None
@@ -91,6 +91,6 @@ class LayerSync:
         return self._drawings.get(_outline(prompt)) if isinstance(prompt, MaskPrompt) else None
 
 
-def _outline(prompt: MaskPrompt) -> tuple[int, bytes]:
+def _outline(prompt: MaskPrompt) -> tuple[object, ...]:
     """What tells an outline from others, whichever object it is of by now."""
-    return prompt.frame, prompt.packed
+    return prompt.frame, *prompt.outline

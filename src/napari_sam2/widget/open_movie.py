@@ -7,7 +7,14 @@ from typing import Any
 
 from napari.layers import Image, Labels, Points, Shapes
 
-from napari_sam2.layers import Saving, create_labels_layer, create_prompt_layer, create_shape_layer
+from napari_sam2.errors import PromptError
+from napari_sam2.layers import (
+    Saving,
+    create_labels_layer,
+    create_prompt_layer,
+    create_shape_layer,
+    read_labels_layer,
+)
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.click_tool import ClickTool, bind_keys
 from napari_sam2.widget.controller import Controller
@@ -97,6 +104,21 @@ class OpenMovie:
         if self.shape_tool is not None:
             self._viewer.layers.selection.active = self.shape_tool.shapes
             self.shape_tool.draw(kind)
+
+    def use_labels(self, layer: Labels | None) -> None:
+        """Make an object of each that a layer of labels has on the frame on screen; tells why if that cannot be."""
+        frame = shown_frame(self._viewer, self.image)
+        if layer is None or frame is None:
+            missing = "a layer of labels" if layer is None else "one frame to show, in 2-D with time on the slider"
+            self._note(f"Choose {missing} first.")
+            return
+        point, first_free = self._viewer.dims.point, self.controller.next_object_id
+        try:
+            masks = read_labels_layer(layer, self.image, frame, point, first_free=first_free, on_note=self._note)
+        except PromptError as error:
+            self._note(str(error))
+        else:
+            self.controller.use_masks(masks)
 
     def layer_removed(self, layer: Any) -> None:
         """Take note that a layer other than the movie was removed from the viewer."""

@@ -1,12 +1,11 @@
 """The dock widget: wires the controls, the viewer and the controllers together."""
 
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import napari
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
@@ -19,7 +18,8 @@ from napari_sam2.settings import EverythingSettings
 from napari_sam2.widget.answers import SearchRequest, SessionLike
 from napari_sam2.widget.click_tool import POINT_KEYS
 from napari_sam2.widget.controller import Controller
-from napari_sam2.widget.form import HINT, HINT_NO_MOVIE, TrackerForm
+from napari_sam2.widget.form import HINT, HINT_CHOOSE, HINT_NO_MOVIE, TrackerForm
+from napari_sam2.widget.input_asking import InputAsking
 from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
@@ -57,9 +57,14 @@ class TrackerWidget(QWidget):
         self._later = Later(self)
         objects = ObjectPanel(self._color)
         self.form = TrackerForm(
-            self, image_choices=self._image_choices, model=ModelChoice(self._models), objects=objects
+            self,
+            image_choices=self._image_choices,
+            labels_choices=self._labels_choices,
+            model=ModelChoice(self._models),
+            objects=objects,
         )
         self.object_actions = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
+        self._asking = InputAsking(viewer, self.form.input, restart=self._restart, on_error=self._notices.error)
         self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -86,10 +91,16 @@ class TrackerWidget(QWidget):
         if self._movie is None:
             show_warning(HINT_NO_MOVIE)
             return
-        saved = self._movie.saved
-        folder = saved.saving.offered or self.form.saved.ask(sessions_folder())
-        if folder is not None:
-            self._movie.go_on_with(folder, self._opener(self._movie.image, saved.saving))
+        folder = self._movie.saved.saving.offered or self.form.saved.ask(sessions_folder())
+        if folder is None:
+            return
+        if self._asking.takes_stored(self._movie.image, folder):
+            self._movie.go_on_with(folder, self._opener(self._movie.image, self._movie.saved.saving))
+
+    def use_labels(self) -> None:
+        """Make objects of the labels that a layer has on the frame on screen."""
+        if self._movie is not None:
+            self._movie.use_labels(unwrapped(self.form.labels.layer.value))
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -195,6 +206,8 @@ class TrackerWidget(QWidget):
         form.diameter.editingFinished.connect(self._on_diameter)
         form.fast.toggled.connect(self._reopen)
         form.saved.button.clicked.connect(self.open_saved)
+        form.input.chosen.connect(self._asking.choose)
+        form.labels.use.clicked.connect(self.use_labels)
         form.new_object.clicked.connect(self.new_object)
         form.polarity.clicked.connect(self.toggle_polarity)
         form.box.clicked.connect(self.draw_box)
@@ -254,14 +267,37 @@ class TrackerWidget(QWidget):
     def _open_only_choice(self, images: list[Image]) -> None:
         if len(images) == 1:
             # Nobody asked for this one yet, so nothing is said if it is no movie.
-            with contextlib.suppress(MovieError):
-                self.open_image(images[0])
+            self._ask_or_open(images[0], says_why_not=False)
+
+    def _ask_or_open(self, image: Image, *, says_why_not: bool = True) -> None:
+        if self._asking.asks(image):
+            self._show_movie(None)
+            return
+        try:
+            self.open_image(image)
+        except MovieError as error:
+            if says_why_not:
+                self._notices.error(error)
+                self._redraw()
 
     def _color(self, object_id: int) -> Any:
         return None if self._movie is None else self._movie.color(object_id)
 
     def _image_choices(self, _combo: object = None) -> list[Image]:
         return [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Image)]
+
+    def _labels_choices(self, _combo: object = None) -> list[Labels]:
+        own = [movie.controller.masks.main.layer for movie in self._movies if movie.controller.masks is not None]
+        layers = [unwrapped(layer) for layer in self.viewer.layers if isinstance(layer, Labels)]
+        return [layer for layer in layers if layer not in own]
+
+    def _restart(self, image: Image) -> None:
+        """Begin anew with a movie, of which something else was chosen; what there is stays as ordinary layers."""
+        for movie in [movie for movie in self._movies if movie.image == image]:
+            movie.close()
+            self._movies.remove(movie)
+        self._show_movie(None)
+        self.open_image(image)
 
     def _show_movie(self, movie: OpenMovie | None) -> None:
         if self._movie is not None:
@@ -292,9 +328,11 @@ class TrackerWidget(QWidget):
 
     def _redraw(self, *_: object) -> None:
         form, movie = self.form, self._movie
-        form.show_image(movie.image if movie is not None else None)
+        asked = movie.image if movie is not None else form.input.layer
+        form.show_image(asked)
+        form.input.show_layer(asked, self.viewer.dims.point)
         form.saved.show_movie(movie.saved if movie is not None else None)
-        form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE)
+        form.hint.setText(HINT if movie is not None else HINT_NO_MOVIE if asked is None else HINT_CHOOSE)
         state, is_paused = ("idle", False) if movie is None else (movie.controller.state, movie.controller.is_paused)
         form.show_state(state, has_session=movie is not None, is_paused=is_paused)
         self.object_actions.show()
@@ -309,11 +347,7 @@ class TrackerWidget(QWidget):
         if image is None:
             # The layer chosen was removed; its session has ended, or somebody looks through the list.
             return
-        try:
-            self.open_image(image)
-        except MovieError as error:
-            self._notices.error(error)
-            self._redraw()
+        self._ask_or_open(image)
 
     def _on_diameter(self) -> None:
         if self.form.diameter.value() != self._diameter:
@@ -362,4 +396,5 @@ class TrackerWidget(QWidget):
             if movie is self._movie:
                 self._show_movie(None)
             self._notices.note(f"The movie '{layer.name}' was removed, so its session has ended; its masks stay.")
+        self.form.input.forget(layer)
         self._redraw()

@@ -5,7 +5,7 @@ from typing import Any
 
 from napari.layers import Image
 
-from napari_sam2.layers import movie_shape
+from napari_sam2.layers import movie_shape, time_axis
 
 _BETWEEN_FRAMES_S = 0.1
 
@@ -17,26 +17,29 @@ def unwrapped(layer: Any) -> Any:
 
 def shown_frame(viewer: Any, image: Image) -> int | None:
     """Return the frame of the movie that is on screen; None if time is an axis on screen, so that there are several."""
-    if viewer.dims.ndim - image.ndim in viewer.dims.displayed:
+    axis = time_axis(image)
+    if viewer.dims.ndim - image.ndim + axis in viewer.dims.displayed:
         return None
-    t = float(image.world_to_data(viewer.dims.point)[0])
+    t = float(image.world_to_data(viewer.dims.point)[axis])
     return min(max(round(t), 0), movie_shape(image)[0] - 1)
 
 
 def show_frame(viewer: Any, image: Image, frame: int) -> None:
     """Show a frame of the movie, unless time is an axis on screen."""
-    axis = viewer.dims.ndim - image.ndim
-    if axis >= 0 and axis not in viewer.dims.displayed:
-        viewer.dims.set_point(axis, image.data_to_world((frame, 0, 0))[0])
+    axis = time_axis(image)
+    at = viewer.dims.ndim - image.ndim + axis
+    if at >= 0 and at not in viewer.dims.displayed:
+        place = [0] * image.ndim
+        place[axis] = frame
+        viewer.dims.set_point(at, image.data_to_world(place)[axis])
 
 
 def look_at(viewer: Any, image: Image, frame: int, yx: tuple[float, float]) -> None:
     """Show a frame of the movie, with a place (y, x) in pixels in the middle of the canvas."""
     show_frame(viewer, image, frame)
-    axis = viewer.dims.ndim - image.ndim
-    if axis >= 0 and axis not in viewer.dims.displayed:
+    if shown_frame(viewer, image) is not None:
         camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-        camera.center = (camera.center[0], *image.data_to_world((frame, *yx))[-2:])
+        camera.center = (camera.center[0], *image.data_to_world((*[0] * (image.ndim - 2), *yx))[-2:])
 
 
 class Follower:
@@ -52,7 +55,7 @@ class Follower:
     def show(self, frame: int, *, at_once: bool = False) -> None:
         """Show a frame, unless the one before was shown less than a tenth of a second ago."""
         dims = self._viewer.dims
-        axis = dims.ndim - self._image.ndim
+        axis = dims.ndim - self._image.ndim + time_axis(self._image)
         if axis in dims.displayed or axis < 0:
             return
         if self._last_step is not None and dims.current_step[axis] != self._last_step:

@@ -21,7 +21,7 @@ def test_scripting_examples_run(repository, tmp_path, monkeypatch, capsys):
     rendered = render_movie(SPEC)
     names = {"movie": rendered.frames, "cell_mask": rendered.labels[0] == 4}
     examples = blocks(repository / "docs" / "scripting.md")
-    assert len(examples) == 7
+    assert len(examples) == 8
     for example in examples:
         exec(compile(example, "docs/scripting.md", "exec"), names)
     assert (tmp_path / "tracked" / "labels.tif").exists()

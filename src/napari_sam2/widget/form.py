@@ -162,7 +162,8 @@ class TrackerForm(QWidget):
         layout.addWidget(
             _group(
                 "Propagation",
-                _row(self.direction, self.frame, self.count, self.whose),
+                _row(self.direction, self.frame, self.count),
+                self.whose,
                 _row(self.propagate, self.pause, self.cancel),
                 self.follow,
                 self.progress,

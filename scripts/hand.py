@@ -22,6 +22,7 @@ class Hand:
 
     def __init__(self) -> None:
         self.viewer = napari.Viewer(show=True)
+        self.viewer.theme = "dark"
         self.viewer.window._qt_window.resize(1400, 900)
         self.widget: TrackerWidget = None
 

@@ -27,8 +27,8 @@ from napari_sam2.evaluation.correction import corrective_click
 from napari_sam2.evaluation.davis import region_similarity
 from napari_sam2.prompts import PointPrompt
 
-GOAL, MAX_CLICKS = 0.9, 60
-CLICKED_FROM = 300
+GOAL = 0.9
+CLICKED_FROM = 150
 """A bud is clicked on the first frame on which it has so many pixels."""
 
 
@@ -136,7 +136,7 @@ def doubtful(story: Story) -> tuple[int, int]:
     while True:
         story.hand.key("N")
         object_id, frame = story.hand.widget._movie.tool.object_id, story.hand.viewer.dims.current_step[0]
-        if ious.get((object_id, frame), 0.0 if story.masks()[object_id][frame].any() else 1.0) < 0.8:
+        if ious.get((object_id, frame), 1.0) < 0.8:
             return object_id, frame
         if (object_id, frame) in seen:
             raise SystemExit("no mask that is in doubt is wrong")
@@ -149,7 +149,7 @@ def first_day(story: Story) -> None:
     story.click_new_cells()
     story.hand.go_to(0)
     story.picture("click")
-    story.propagate("Both ways")
+    story.propagate("Forward")
     story.hand.go_to(60)
     story.picture("propagated")
     object_id, frame = doubtful(story)
@@ -162,6 +162,7 @@ def first_day(story: Story) -> None:
     changed = {int(t) for i in after for t in np.flatnonzero((before[i] != after[i]).any((1, 2)))}
     others = [i for i in after if i != object_id and (before[i] != after[i]).any()]
     print(f"object {object_id}, frame {frame} corrected: {len(set(written))} frames visited, {len(changed)} changed")
+    assert (before[object_id] != after[object_id]).any(), "the correction is carried on"
     assert changed <= set(written), "no other frame changes"
     assert len(set(written)) < len(story.truth), "not all of the movie is followed again"
     assert not others, "other objects stay as they are"
@@ -195,7 +196,7 @@ def another_day(story: Story) -> None:
     story.picture("reopened")
 
 
-def until_good(story: Story, began: float) -> None:
+def until_good(story: Story, began: float, most: int) -> None:
     """Correct the worst mask and carry that on, until the mean IoU is good."""
     stuck: set[tuple[int, int]] = set()
     while True:
@@ -203,9 +204,9 @@ def until_good(story: Story, began: float) -> None:
         mean = float(np.mean([*ious.values()]))
         print(f"{story.clicks:3d} clicks, {time.monotonic() - began:4.0f} s: mean IoU {mean:.3f}", flush=True)
         left = [key for key in ious if key not in stuck]
-        if mean >= GOAL or story.clicks >= MAX_CLICKS or not left:
+        if mean >= GOAL or story.clicks >= most or not left:
             break
-        worst = min(left, key=ious.__getitem__)
+        worst = min(left, key=lambda key: (ious[key], key))
         stuck.add(worst)
         if story.correct(*worst):
             story.propagate("Changes only")
@@ -221,6 +222,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("movie", type=Path, help="the folder phase_yeast_bud")
     parser.add_argument("out", type=Path, help="where the pictures go")
+    parser.add_argument("--clicks", type=int, default=60, help="after so many it is given up")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
@@ -228,7 +230,7 @@ def main() -> None:
         story, began = Story(arguments.movie, arguments.out, Path(work)), time.monotonic()
         first_day(story)
         another_day(story)
-        until_good(story, began)
+        until_good(story, began, arguments.clicks)
         story.close()
 
 

@@ -51,6 +51,20 @@ def steps(session):
     yield
     for _ in session.propagate("both"):
         yield
+    session.approve(1, [6, 7])
+    yield
+    session.add_prompts(click(9, 1, FAST, 3))
+    yield
+    session.segment(9, 1)
+    yield
+    for _ in session.update():
+        yield
+    session.approve(2)
+    yield
+    session.undo()
+    yield
+    session.disapprove(1, 7)
+    yield
     session.set_prompts([click(3, 1, FAST), MaskPrompt(8, 3, truth()[8] == STILL)])
     yield
     session.remove_object(2)
@@ -72,7 +86,8 @@ def state(session):
     labels = [zlib.crc32(session.labels(t)) for t in range(NUM_FRAMES)]
     absent = [(i, masklet.absent) for i, masklet in sorted(session.masklets.items())]
     run = session.run and (session.run.start, session.run.frame, session.run.is_done)
-    return json.dumps([prompts, labels, absent, run])
+    approved = [(i, session.approved(i)) for i in sorted(session.objects)]
+    return json.dumps([prompts, labels, absent, run, approved])
 
 
 def work(folder, pipe):

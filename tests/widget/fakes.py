@@ -120,6 +120,7 @@ class FakeSession:
         self.before_accept(mask.object_id)
         if (mask.object_id, mask.frame) not in self.prompts:
             raise PromptError(f"object {mask.object_id} has no prompt on frame {mask.frame}")
+        self._touch(mask.object_id, frames=[mask.frame])
         self.accepted[mask.object_id, mask.frame] = mask
         self.masklets.setdefault(mask.object_id, Masklet(mask.object_id)).add(mask)
 
@@ -162,6 +163,10 @@ class FakeSession:
         frames = np.array(self.masklets[object_id].frames, int)
         return frames, np.where(np.isin(frames, [t for i, t in self.doubts if i == object_id]), 0.25, 0.9)
 
+    def find_doubts(self, doubts: set[tuple[int, int]]) -> None:
+        self.doubts = doubts
+        self._touch(*(i for i, _ in doubts))
+
     def doubtful(self, object_ids: Iterable[int] | None = None) -> tuple[Doubt, ...]:
         ids = [*self.masklets] if object_ids is None else [*object_ids]
         return tuple(Doubt(t, i, 0.25, "moved 2.0 diameters") for i, t in sorted(self.doubts) if i in ids)
@@ -176,11 +181,13 @@ class FakeSession:
     def approve(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
         self.threads.add(threading.get_ident())
         chosen = self.masklets[object_id].frames if frames is None else (frames,)
+        self._touch(object_id, frames=chosen)
         self.approvals |= {(object_id, t) for t in chosen}
         return chosen
 
     def disapprove(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
         chosen = self.approved(object_id) if frames is None else (frames,)
+        self._touch(object_id, frames=chosen)
         self.approvals -= {(object_id, t) for t in chosen}
         return chosen
 

@@ -8,7 +8,8 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2.widget.answers import PropagationRequest
-from napari_sam2.widget.review_strip import ABSENT, APPROVED, NOTHING, colors_of
+from napari_sam2.widget.review_row import ABSENT, APPROVED, NOTHING
+from napari_sam2.widget.review_strip import colors_of
 from widget.fakes import wait
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -25,7 +26,8 @@ def tracked(desk):
     desk.wait_idle()
     desk.widget.propagate()
     desk.wait_idle()
-    desk.session.doubts = {(1, 3), (2, 7)}
+    desk.session.find_doubts({(1, 3), (2, 7)})
+    desk.wait_idle()
     desk.go_to(0)
     desk.widget._review.refresh()
     return desk
@@ -110,9 +112,9 @@ def test_the_strip_is_painted_by_confidence(tracked):
 
 def test_doubts_show_when_there_are_more_frames_than_pixels(tracked):
     strip = tracked.widget.form.review.strip
-    table = np.full((1, 100_000), 0.95)
-    table[0, 54_321] = 0.0
-    strip.show_table((1,), table)
+    values = np.full(100_000, 0.95, np.float32)
+    values[54_321] = 0.0
+    strip.show_rows({1: values})
     strip.show_place(0, 1)
     picture = strip.grab().toImage()
     reds = {picture.pixelColor(x, 8).red() > 190 for x in range(10, picture.width())}

@@ -7,7 +7,7 @@ from napari.layers import Labels
 from numpy.typing import NDArray
 
 from napari_sam2.layers.hand_edits import HandEdits
-from napari_sam2.layers.masklet_writer import merge_labels, read_frame, reset_undo, write_frame
+from napari_sam2.layers.masklet_writer import merge_labels, read_frame, refresh_pixels, reset_undo, write_frame
 from napari_sam2.prompts import MaskPrompt
 
 LOCKED = "painting is locked while masks are propagated"
@@ -24,7 +24,10 @@ class MaskLayer:
     def write(
         self, frame: int, labels: NDArray[np.uint32], replaced: Collection[int], *, shown: bool
     ) -> NDArray[np.uint32]:
-        """Write (Y, X) labels of the session into a frame, and return what the frame holds then."""
+        """Write (Y, X) labels of the session into a frame, and return what the frame holds then.
+
+        While the layer is locked, and nothing is `shown`, this may be done in any thread.
+        """
         present = read_frame(self.layer, frame)
         merged = self.edits.keep(frame, merge_labels(present, labels, replaced), present)
         write_frame(self.layer, frame, merged, shown=shown)
@@ -93,6 +96,11 @@ class MaskLayers:
         for object_id, single in self.single.items():
             mask = np.where(labels == object_id, labels, np.uint32(0))
             single.write(frame, mask, (object_id,), shown=shown)
+
+    def refresh(self) -> None:
+        """Draw all layers anew."""
+        for mask_layer in self:
+            refresh_pixels(mask_layer.layer)
 
     def clicked(self, object_id: int, frame: int) -> None:
         """Take note of a click: strokes before it are no prompt of the object any more, though their pixels stay."""

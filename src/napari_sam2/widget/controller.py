@@ -265,14 +265,16 @@ class Controller(JobDesk):
         elif self._to_show and self.masks is not None:
             frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
 
-            def has_news() -> bool:
-                return bool(self._tickets or self._edits or self._request or self._finder.has_work)
-
-            self._start("showing", "Changed masks", lambda: changed_frames(session, frames, overtaken=has_news))
+            shown = partial(changed_frames, session, frames, overtaken=self._has_news)
+            self._start("showing", "Changed masks", shown)
         elif self.objects.is_behind:
-            self._start("idle", "Objects", self.objects.catching_up)
+            self._start("idle", "Objects", partial(self.objects.catching_up, self._has_news))
         else:
             self._set_state("idle")
+
+    def _has_news(self) -> bool:
+        """Whether there is something to be done that somebody waits for."""
+        return bool(self._tickets or self._edits or self._request or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
         prompts, _ = self._usable_prompts()
@@ -310,7 +312,9 @@ class Controller(JobDesk):
             return
         self._masks.lock()
         self.progress.emit(0, total)
-        self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)
+        self._start(
+            "propagating", "Propagating masks", lambda: self._masks.writing(track_frames(session, request)), total=total
+        )
 
     def _catch_up(self) -> None:
         if self._closed or self.session is None:
@@ -320,7 +324,7 @@ class Controller(JobDesk):
             self.cleaned.emit(self.session.cleaning)
         self._advance()
         if self._job is None:
-            self._note_objects()
+            self.objects_changed.emit()
 
     def _show_changed_prompts(self) -> None:
         """Let the prompt layers follow the session, and note which frames are to be written."""

@@ -25,6 +25,8 @@ NOTHING_FOUND = (
     "No cells found beside those that have masks. Give the cell diameter, or ask for less quality, and search again."
 )
 
+_SELECTED = "They are selected in the list; 'Remove' takes them away."
+
 
 class Work(NamedTuple):
     """Something for the worker thread, and what to call it."""
@@ -47,10 +49,13 @@ class Finder:
     ----------
     request
         The search that has not begun.
+    news
+        What became of those that were made objects last, in words.
     """
 
     def __init__(self, prompts: PromptWatch) -> None:
         self.request: SearchRequest | None = None
+        self.news = ""
         self._prompts = prompts
         self._waiting: dict[ObjectFrame, FrameMask] = {}
         self._given: tuple[MaskPrompt, ...] = ()
@@ -75,10 +80,12 @@ class Finder:
         if masks:
             self._waiting = {}
             self._accepting = tuple(mask.object_id for mask in masks)
+            self.news = f"{_count(masks, 'cell')} found. {_SELECTED}"
             return Work("Taking over what was found", lambda: accept_masks(opened(), prompts, masks))
         if self._given:
             given, self._given = self._given, ()
             self._accepting = tuple(mask.object_id for mask in given)
+            self.news = f"{_count(given, 'label')} used. {_SELECTED}"
             return Work("Taking over labels", lambda: segment_masks(opened(), prompts, given))
         if request is None:
             raise ValueError("there is no work")
@@ -114,3 +121,7 @@ class Finder:
     def changed(self, key: ObjectFrame) -> None:
         """Take note that somebody changed the prompts of an object on a frame."""
         self._waiting.pop(key, None)
+
+
+def _count(masks: Sequence[object], what: str) -> str:
+    return f"{len(masks)} {what}{'' if len(masks) == 1 else 's'}"

@@ -7,7 +7,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_sam2.errors import PropagationError
-from napari_sam2.layers import MaskLayers
+from napari_sam2.layers import MaskLayers, movie_shape
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
@@ -92,7 +92,7 @@ class JobDesk:
         self.state: State = "idle"
         self.is_paused = False
         self.prompts = PromptWatch(image)
-        self.objects = ObjectBook()
+        self.objects = ObjectBook(movie_shape(image)[0])
         self._changes = ChangeLog(lambda: later(self._catch_up))
         self._slot = SessionSlot(open_session, self._changes, self.objects)
         self._masks = MaskOutput(make_labels, shown_frame)
@@ -102,7 +102,6 @@ class JobDesk:
         self._request: PropagationRequest | None = None
         self._to_show: dict[int, set[int]] = {}
         self._refill = self._is_refilling = False
-        self._tracked: tuple[int, ...] = ()
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
@@ -129,7 +128,8 @@ class JobDesk:
     @property
     def object_ids(self) -> tuple[int, ...]:
         """The objects that have prompts or masks, sorted."""
-        return tuple(sorted({object_id for object_id, _ in self.prompts.groups} | {*self._tracked}))
+        tracked = {object_id for object_id, row in self.objects.rows.items() if row.num_frames}
+        return tuple(sorted(tracked.union(object_id for object_id, _ in self.prompts.groups)))
 
     @property
     def next_object_id(self) -> int:
@@ -151,11 +151,6 @@ class JobDesk:
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         return self.prompts.usable(self._masks.give_prompts())
-
-    def _note_objects(self) -> None:
-        if self.session is not None:
-            self._tracked = tuple(object_id for object_id, masklet in self.session.masklets.items() if masklet)
-        self.objects_changed.emit()
 
     def _start(self, state: State, name: str, steps: Callable[[], Iterator[Answer | None]], total: int = 0) -> None:
         def on_step(answer: Answer | None) -> None:
@@ -183,7 +178,7 @@ class JobDesk:
         if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
             return
         self._pace.done += 1
-        if not self._write(answer, copy=state == "splitting"):
+        if not self._write(answer, state):
             return
         if state == "showing":
             self._to_show.pop(answer.frame, None)
@@ -205,14 +200,15 @@ class JobDesk:
         elif answer.found is not None:
             self.note.emit(NOTHING_FOUND)
 
-    def _write(self, answer: FrameAnswer, *, copy: bool) -> bool:
+    def _write(self, answer: FrameAnswer, state: State) -> bool:
         try:
-            is_written = self._masks.write(answer, copy=copy)
-        except OSError as error:
+            # What is propagated was written where it was made: it takes as long as it takes to draw it.
+            is_propagated = state == "propagating"
+            masks = self._masks
+            is_written = masks.show(answer.frame) if is_propagated else masks.write(answer, copy=state == "splitting")
+        except PropagationError as error:
             self.cancel()
-            self.failed.emit(
-                PropagationError(f"Frame {answer.frame} could not be written ({error}): make room on disk.")
-            )
+            self.failed.emit(error)
             return False
         if is_written:
             self.frame_written.emit(answer.frame)
@@ -238,10 +234,10 @@ class JobDesk:
         if end.error is not None:
             self.failed.emit(end.error)
         found = self._finder.on_end(end)
-        self._note_objects()
+        self.objects_changed.emit()
         if found:
             self.found.emit(found)
-            self.status.emit(f"{len(found)} cells found. They are selected in the list; 'Remove' takes them away.")
+            self.status.emit(self._finder.news)
         self._advance()
 
     def _set_state(self, state: State) -> None:

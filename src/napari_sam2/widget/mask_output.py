@@ -1,9 +1,10 @@
 """Where the masks of one movie are shown, from the first one on, and again after that was removed. No Qt here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from napari.layers import Labels
 
+from napari_sam2.errors import PropagationError
 from napari_sam2.layers import MaskLayers
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widget.answers import FrameAnswer
@@ -48,17 +49,43 @@ class MaskOutput:
 
         Raises
         ------
-        OSError
+        PropagationError
             If they cannot be written.
         """
-        if self.layers is None:
+        return self._write(answer, copy=copy, shown=self._is_shown(answer.frame))
+
+    def writing(self, answers: Iterator[FrameAnswer]) -> Iterator[FrameAnswer]:
+        """Write the masks of frames as they come, in the thread that asks for them, and leave `show` to the GUI's.
+
+        The layers are to be locked meanwhile. Raises as `write` does.
+        """
+        for answer in answers:
+            self._write(answer, copy=False, shown=False)
+            yield answer
+
+    def show(self, frame: int) -> bool:
+        """Draw a frame that was written elsewhere, if it is on screen; returns whether there are layers."""
+        if self.layers is not None and self._is_shown(frame):
+            self.layers.refresh()
+        return self.layers is not None
+
+    def _write(self, answer: FrameAnswer, *, copy: bool, shown: bool) -> bool:
+        layers = self.layers
+        if layers is None:
             return False
-        shown = self._shown_frame() in (None, answer.frame)
-        if copy:
-            self.layers.write_singles(answer.frame, answer.labels, shown=shown)
-        else:
-            self.layers.write(answer.frame, answer.labels, answer.replaced, shown=shown)
+        try:
+            if copy:
+                layers.write_singles(answer.frame, answer.labels, shown=shown)
+            else:
+                layers.write(answer.frame, answer.labels, answer.replaced, shown=shown)
+        except OSError as error:
+            raise PropagationError(
+                f"Frame {answer.frame} could not be written ({error}): make room on disk."
+            ) from error
         return True
+
+    def _is_shown(self, frame: int) -> bool:
+        return self._shown_frame() in (None, frame)
 
     def clicked(self, object_id: int, frame: int) -> None:
         """See `MaskLayers.clicked`."""

@@ -1,13 +1,14 @@
-"""What the table of objects tells of each object, kept up to date without looking at all of them. No Qt here."""
+"""What is told of each object in table and review, kept up to date without looking at all of them. No Qt here."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.session_log import Step
 from napari_sam2.widget.answers import SessionLike
+from napari_sam2.widget.review_row import ReviewRow, review_row
 
 if TYPE_CHECKING:
     from napari_sam2.tracked_object import TrackedObject
@@ -44,14 +45,23 @@ class ObjectBook:
 
     Rows are made in the thread that works with the session, some times a second, and may be read in any.
 
+    Parameters
+    ----------
+    num_frames
+        Of the movie.
+
     Attributes
     ----------
     rows
         By object ID. Replaced, never changed.
+    reviews
+        The same of those that have masks, or were looked for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, num_frames: int) -> None:
         self.rows: dict[int, ObjectRow] = {}
+        self.reviews: dict[int, ReviewRow] = {}
+        self._num_frames = num_frames
         self._session: SessionLike | None = None
         self._outdated: set[int] = set()
         self._last = 0.0
@@ -76,11 +86,15 @@ class ObjectBook:
         prompted: dict[int, set[int]] = {}
         for object_id, frame in session.prompts:
             prompted.setdefault(object_id, set()).add(frame)
-        rows = dict(self.rows)
+        rows, reviews = dict(self.rows), dict(self.reviews)
         try:
             while outdated:
                 object_id = outdated.pop()
                 masklet = masklets.get(object_id)
+                if masklet is None:
+                    reviews.pop(object_id, None)
+                else:
+                    reviews[object_id] = review_row(session, object_id, self._num_frames)
                 if masklet is None and object_id not in prompted:
                     rows.pop(object_id, None)
                 else:
@@ -101,11 +115,11 @@ class ObjectBook:
             outdated.clear()
             raise
         finally:
-            self.rows = rows
+            self.rows, self.reviews = rows, reviews
 
-    def catching_up(self) -> Iterator[None]:
-        """Make all rows that are out of date, some at a time."""
-        while self.is_behind:
+    def catching_up(self, overtaken: Callable[[], bool]) -> Iterator[None]:
+        """Make all rows that are out of date, some at a time; stops early once `overtaken`."""
+        while self.is_behind and not overtaken():
             self.catch_up(_BUDGET_S)
             yield None
 

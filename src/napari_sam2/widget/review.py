@@ -1,19 +1,16 @@
 """Reviewing the masks of the movie chosen: goes to those in doubt, says why, and approves."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakMethod
 
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2.widget import edits
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.review_form import APPROVE_KEY, APPROVE_OBJECT_KEY, NEXT_KEY, PREVIOUS_KEY, ReviewForm
-from napari_sam2.widget.review_strip import ABSENT, APPROVED, NOTHING
+from napari_sam2.widget.review_row import NOTHING
 from napari_sam2.widget.viewing import show_frame, shown_frame
 
 _DELAY_MS = 150
@@ -76,23 +73,13 @@ class Review(QObject):
             self._timer.start()
 
     def refresh(self) -> None:
-        """Show how sure the masks are now."""
-        began = time.monotonic()
-        self._show_all()
-        # Of many objects on many frames it takes long, and is done the more seldom.
-        self._timer.setInterval(max(_DELAY_MS, int(10_000 * (time.monotonic() - began))))
-
-    def _show_all(self) -> None:
-        session, movie = self._session(), self._movie
-        if session is None or movie is None:
-            self._form.strip.show_table((), np.full((0, 1), NOTHING))
+        """Show how sure the masks are now, as far as that is known."""
+        reviews = {} if self._movie is None else self._movie.controller.objects.reviews
+        known = {i: reviews[i].values for i in sorted(reviews) if (reviews[i].values < NOTHING).any()}
+        self._form.strip.show_rows(known)
+        if not known:
             self._form.reason.setText("")
-        else:
-            ids = tuple(sorted(i for i, masklet in [*session.masklets.items()] if masklet))
-            num_frames = movie.controller.num_frames
-            rows = [_row(session, i, num_frames) for i in ids]
-            self._form.strip.show_table(ids, np.array(rows).reshape(-1, num_frames))
-        self._form.show_enabled(enabled=session is not None and any(session.masklets.values()))
+        self._form.show_enabled(enabled=bool(known))
         self._on_moved()
 
     def next(self, *_: object) -> None:
@@ -143,12 +130,14 @@ class Review(QObject):
             self._movie.controller.edit(edit)
 
     def _step(self, step: int) -> None:
-        session, frame = self._session(), self._frame()
-        if session is None or frame is None:
+        movie, frame = self._movie, self._frame()
+        if movie is None or frame is None or self._session() is None:
             return
-        doubt = session.next_doubtful(frame, step)
+        doubts = (doubt for row in movie.controller.objects.reviews.values() for doubt in row.doubts)
+        ahead = [doubt for doubt in doubts if (doubt.frame - frame) * step > 0]
+        doubt = min(ahead, key=lambda d: (abs(d.frame - frame), d.confidence, d.object_id), default=None)
         if doubt is None:
-            self._told_at = frame, None if self._movie is None else self._movie.tool.object_id
+            self._told_at = frame, movie.tool.object_id
             self._form.reason.setText(f"No mask is in doubt {'after' if step > 0 else 'before'} this frame.")
         else:
             self.go_to(doubt.frame, doubt.object_id)
@@ -161,35 +150,15 @@ class Review(QObject):
 
     def _on_moved(self, _event: object = None) -> None:
         """Say how sure the mask on screen is, and why it is in doubt."""
-        session, frame, movie = self._session(), self._frame(), self._movie
+        frame, movie = self._frame(), self._movie
         object_id = None if movie is None else movie.tool.object_id
         self._form.strip.show_place(frame, object_id)
         if self._told_at == (frame, object_id):
             return
         self._told_at = None
-        if session is not None and frame is not None and object_id is not None and object_id in session.masklets:
-            self._form.reason.setText(_words(session, frame, object_id))
-
-
-def _words(session: SessionLike, frame: int, object_id: int) -> str:
-    """How sure the mask of an object on a frame is, and why."""
-    frames, values = session.confidence(object_id)
-    at = np.flatnonzero(frames == frame)
-    if frame in session.approved(object_id):
-        return f"Object {object_id}, frame {frame}: approved."
-    lost = [doubt for doubt in session.doubtful([object_id]) if doubt.frame == frame]
-    if lost:
-        return f"Object {object_id}, frame {frame}: confidence {lost[0].confidence:.2f}; {lost[0].reason}."
-    return "" if not at.size else f"Object {object_id}, frame {frame}: confidence {values[at[0]]:.2f}."
-
-
-def _row(session: SessionLike, object_id: int, num_frames: int) -> NDArray[np.float64]:
-    row = np.full(num_frames, NOTHING)
-    row[[*session.masklets[object_id].absent]] = ABSENT
-    frames, values = session.confidence(object_id)
-    row[frames] = values
-    row[[*session.approved(object_id)]] = APPROVED
-    return row
+        if movie is not None and frame is not None and object_id is not None:
+            row = movie.controller.objects.reviews.get(object_id)
+            self._form.reason.setText("" if row is None else row.words(frame, object_id))
 
 
 def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:

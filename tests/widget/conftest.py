@@ -16,6 +16,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.layers import read_frame
+from napari_sam2.session_setup import SessionSetup
 from widget.fakes import FakeSession
 
 PLACED = {
@@ -34,7 +35,7 @@ class Desk:
         self.viewer = viewer
         self.qtbot = qtbot
         self.sessions: list[FakeSession] = []
-        self.precisions: list[str] = []
+        self.setups: list[SessionSetup] = []
         self.hooks: dict[str, Callable[..., None]] = {}
         self.widget: Any = None
 
@@ -47,10 +48,8 @@ class Desk:
         self.settle()
         return self.widget
 
-    def open_session(
-        self, image: Image, model: str, *, diameter: float | None, precision: str, **_: Any
-    ) -> FakeSession:
-        self.precisions.append(precision)
+    def open_session(self, image: Image, model: str, *, setup: SessionSetup, **_: Any) -> FakeSession:
+        self.setups.append(setup)
         session = FakeSession(image.data.shape[:3], **self.hooks)
         self.sessions.append(session)
         return session
@@ -143,7 +142,7 @@ def bare_desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
 @pytest.fixture
 def empty_desk(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Return a viewer on screen, without layers; sessions are made without a model."""
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", bare_desk.open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", bare_desk.open_session)
     return bare_desk
 
 

@@ -28,7 +28,7 @@ def desk(bare_desk: Desk, toy: ToyModel, monkeypatch: pytest.MonkeyPatch, tmp_pa
         begin_autosave(session, tmp_path / "toy.sam2", movie=image, model=toy)
         return session
 
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", open_session)
     image = bare_desk.viewer.add_image(movie(), name="movie")
     bare_desk.dock()
     bare_desk.viewer.window._qt_window.resize(1300, 1000)
@@ -264,7 +264,7 @@ def test_the_console_propagates_and_cleans_and_the_widget_follows(desk: Desk) ->
 def test_the_console_opens_a_session_that_nobody_clicked_into(
     bare_desk: Desk, toy: ToyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", lambda *_, **__: open_toy(toy))
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", lambda *_, **__: open_toy(toy))
     with pytest.raises(SessionError, match="Plugins > Track cells"):
         napari_sam2.session(bare_desk.viewer)
     bare_desk.dock()

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2.widget import edits
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.open_movie import OpenMovie
-from napari_sam2.widget.review_form import APPROVE_KEY, APPROVE_OBJECT_KEY, NEXT_KEY, PREVIOUS_KEY, ReviewForm
+from napari_sam2.widget.review_form import ReviewForm
 from napari_sam2.widget.review_strip import ABSENT, APPROVED, NOTHING
 from napari_sam2.widget.viewing import show_frame, shown_frame
 
@@ -25,7 +24,7 @@ class Review(QObject):
     Parameters
     ----------
     viewer
-        Gets the keys, until `shut_down`.
+        Shows the frames.
     note
         Tells the user something.
     """
@@ -48,22 +47,12 @@ class Review(QObject):
         form.approve_object.clicked.connect(self.approve_object)
         form.strip.chosen.connect(self.go_to)
         viewer.dims.events.current_step.connect(self._on_moved)
-        self._keys = {
-            NEXT_KEY: self.next,
-            PREVIOUS_KEY: self.previous,
-            APPROVE_KEY: self.approve_frame,
-            APPROVE_OBJECT_KEY: self.approve_object,
-        }
-        for key, method in self._keys.items():
-            viewer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
 
     def shut_down(self) -> None:
         """Let go of the viewer."""
         self._timer.stop()
         self._movie = None
         self._viewer.dims.events.current_step.disconnect(self._on_moved)
-        for key in self._keys:
-            self._viewer.bind_key(key, None, overwrite=True)
 
     def show_movie(self, movie: OpenMovie | None) -> None:
         """Review this movie from now on."""
@@ -190,11 +179,3 @@ def _row(session: SessionLike, object_id: int, num_frames: int) -> NDArray[np.fl
     row[frames] = values
     row[[*session.approved(object_id)]] = APPROVED
     return row
-
-
-def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:
-    def call(_viewer: Any) -> None:
-        if (function := method()) is not None:
-            function()
-
-    return call

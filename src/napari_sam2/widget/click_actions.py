@@ -29,32 +29,33 @@ class ClickActions:
             (form.outline, self.draw_outline),
             (form.labels.use, self.use_labels),
         ):
-            button.clicked.connect(lambda _checked=False, action=action: action())
+            # A method, not a lambda: the button must not keep the widget alive.
+            button.clicked.connect(action)
         form.object_id.valueChanged.connect(self.choose_object)
 
-    def new_object(self) -> None:
+    def new_object(self, *_: object) -> None:
         """Let the next clicks be about an object that has none yet."""
         if (movie := self._chosen()) is not None:
             movie.new_object()
             self._redraw()
 
-    def toggle_polarity(self) -> None:
+    def toggle_polarity(self, *_: object) -> None:
         """Change what a left click says."""
         if (movie := self._chosen()) is not None:
             movie.tool.positive = not movie.tool.positive
         self._redraw()
 
-    def draw_box(self) -> None:
+    def draw_box(self, *_: object) -> None:
         """Let the next drag draw a rectangle around the object, as a prompt."""
         if (movie := self._chosen()) is not None:
             movie.draw("rectangle")
 
-    def draw_outline(self) -> None:
+    def draw_outline(self, *_: object) -> None:
         """Let the next drag draw the outline of the object, whose inside is its mask."""
         if (movie := self._chosen()) is not None:
             movie.draw("polygon_lasso")
 
-    def use_labels(self) -> None:
+    def use_labels(self, *_: object) -> None:
         """Make objects of the labels that a layer has on the frame on screen."""
         if (movie := self._chosen()) is not None:
             movie.use_labels(unwrapped(self._form.labels.layer.value))

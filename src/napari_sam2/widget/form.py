@@ -206,7 +206,7 @@ class TrackerForm(QWidget):
     def show_polarity(self, *, positive: bool) -> None:
         """Show what a left click says."""
         self.polarity.setChecked(not positive)
-        words = "belongs" if positive else "does not belong"
+        words = "positive" if positive else "negative"
         self.polarity.setText(captioned(f"Left click: {words}", self._keys["polarity"]))
         color = "limegreen" if positive else "red"
         self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")

@@ -47,8 +47,8 @@ class Key:
 
 
 KEYS = (
-    Key("new_object", "new_object", "M", ON_PROMPTS, "the next clicks are about another object"),
-    Key("polarity", "polarity", "T", ("points",), "exchanges the meaning of the left click"),
+    Key("new_object", "new_object", "M", ON_PROMPTS, "next clicks are about another object"),
+    Key("polarity", "polarity", "T", ("points",), "swaps positive and negative"),
     Key("propagate", "propagate", "Shift+S", EVERYWHERE, "propagates"),
     Key("approve_here", "approve", "C", ON_PROMPTS, "approves the mask, as K does"),
     Key("undo_here", "undo", "Ctrl+Z", ON_PROMPTS, "undo; napari has none there"),
@@ -56,8 +56,8 @@ KEYS = (
     Key("undo", "undo", "U", ("viewer",), "undo"),
     Key("redo", "redo", "Shift+U", ("viewer",), "redo"),
     Key("next_doubtful", "next_doubtful", "N", ("viewer",), "goes to the next mask in doubt"),
-    Key("previous_doubtful", "previous_doubtful", "Shift+N", ("viewer",), "goes back to the mask in doubt before"),
-    Key("approve", "approve", "K", ("viewer",), "approves the mask of the object on this frame; again takes it back"),
+    Key("previous_doubtful", "previous_doubtful", "Shift+N", ("viewer",), "goes back to the one before"),
+    Key("approve", "approve", "K", ("viewer",), "approves the mask or takes it back"),
     Key("approve_object", "approve_object", "Shift+K", ("viewer",), "approves all masks of the object"),
     Key("end", "end", "H", ("viewer",), "the object ends here"),
 )

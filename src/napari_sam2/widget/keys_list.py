@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 
-from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_sam2.widget.keys import KEYS
-from napari_sam2.widget.parts import wrapped
 
 
 class KeysList(QWidget):
-    """Each key with where it works and what it does.
+    """Each key with what it does, by the places where they work.
 
     Parameters
     ----------
@@ -19,17 +18,31 @@ class KeysList(QWidget):
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         super().__init__()
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(2, 1)
-        for line, key in enumerate(key for key in KEYS if keys[key.name]):
-            name = QLabel(f"<b>{keys[key.name]}</b>")
-            place = QLabel("" if "viewer" in key.places else key.where)
-            for column, label in enumerate((name, place, wrapped(key.help))):
-                grid.addWidget(label, line, column)
-        grid.addWidget(wrapped("Others can be chosen under Preferences > napari-sam2."), grid.rowCount(), 0, 1, 3)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(2)
+        self._grid.setColumnStretch(1, 1)
+        shown = [key for key in KEYS if keys[key.name]]
+        for where in dict.fromkeys(key.where for key in shown):
+            self._add("Everywhere" if where == "everywhere" else f"On the layer of {where}")
+            for key in shown:
+                if key.where == where:
+                    self._add(key.help, f"<b>{keys[key.name]}</b>")
+        self._add("Others can be chosen in napari's preferences.")
 
     @property
     def texts(self) -> list[str]:
         """All that is to be read in it."""
         return [label.text() for label in self.findChildren(QLabel)]
+
+    def _add(self, text: str, name: str = "") -> None:
+        line = self._grid.rowCount()
+        label = QLabel(text)
+        label.setToolTip(text)
+        # In a narrow dock the end is cut off rather than the dock made wider.
+        label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        if name:
+            self._grid.addWidget(QLabel(name), line, 0)
+            self._grid.addWidget(label, line, 1)
+        else:
+            self._grid.addWidget(label, line, 0, 1, 2)

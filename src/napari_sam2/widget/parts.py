@@ -1,6 +1,6 @@
 """What forms are put together from."""
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFrame, QGroupBox, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -26,15 +26,33 @@ def group(title: str, *widgets: QWidget) -> QGroupBox:
     return whole
 
 
-def folded(title: str, *widgets: QWidget, opened: bool = False) -> QCollapsible:
+class Fold(QCollapsible):
+    """A heading under which widgets can be folded away."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+        # The icons that it comes with are black in a dark theme.
+        self.toggleButton().setIconSize(QSize(0, 0))
+        # As a heading, not as a button that is pressed.
+        self.toggleButton().setStyleSheet("text-align: left; background: transparent; border: none; font-weight: bold;")
+        self.setDuration(0)
+        if (layout := self.layout()) is not None:
+            layout.setContentsMargins(0, 0, 0, 0)
+        self.toggled.connect(self._show_title)
+
+    def _show_title(self, is_open: bool) -> None:
+        self.setText(f"{'▾' if is_open else '▸'} {self._title}")
+
+
+def folded(title: str, *widgets: QWidget, opened: bool = False) -> Fold:
     """Widgets below each other that can be folded away, and at first are."""
-    fold = QCollapsible(title)
-    fold.setDuration(0)
-    if (layout := fold.layout()) is not None:
-        layout.setContentsMargins(0, 0, 0, 0)
+    fold = Fold(title)
     for widget in widgets:
         fold.addWidget(widget)
-    (fold.expand if opened else fold.collapse)(animate=False)
+    fold.expand(animate=False)
+    if not opened:
+        fold.collapse(animate=False)
     return fold
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.parts import folded
 from napari_sam2.widget.review_strip import ReviewStrip
 
 
@@ -16,7 +16,7 @@ class ReviewForm(QWidget):
         super().__init__()
         self.strip = ReviewStrip()
         self.previous = _button(
-            "Previous doubtful", keys["previous_doubtful"], "Go back to the frame before on which a mask is in doubt"
+            "Previous", keys["previous_doubtful"], "Go back to the frame before on which a mask is in doubt"
         )
         self.next = _button("Next doubtful", keys["next_doubtful"], "Go to the next frame on which a mask is in doubt")
         self.approve = _button(
@@ -38,10 +38,7 @@ class ReviewForm(QWidget):
         grid.addWidget(self.approve, 2, 0)
         grid.addWidget(self.approve_object, 2, 1)
         grid.addWidget(self.reason, 3, 0, 1, 2)
-        self.fold = QCollapsible("Review")
-        self.fold.setDuration(0)
-        self.fold.addWidget(content)
-        self.fold.expand(animate=False)
+        self.fold = folded("Review", content, opened=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.fold)

@@ -32,9 +32,10 @@ class RunActions:
             (form.pause, self.pause),
             (form.everything, self.segment_everything),
         ):
-            button.clicked.connect(lambda _checked=False, action=action: action())
+            # A method, not a lambda: the button must not keep the widget alive.
+            button.clicked.connect(action)
 
-    def propagate(self) -> None:
+    def propagate(self, *_: object) -> None:
         """Start the run that the controls describe."""
         movie = self._chosen()
         if movie is None:
@@ -47,7 +48,7 @@ class RunActions:
         self._follower = Follower(self._viewer, movie.image) if self._form.follow.isChecked() else None
         movie.controller.propagate(request)
 
-    def segment_everything(self) -> None:
+    def segment_everything(self, *_: object) -> None:
         """Find all cells on the frame on screen that have no mask."""
         movie = self._chosen()
         if movie is None:
@@ -61,13 +62,13 @@ class RunActions:
         settings = EverythingSettings(quality=self._form.quality.value())
         movie.controller.segment_everything(SearchRequest(frame, settings))
 
-    def cancel(self) -> None:
+    def cancel(self, *_: object) -> None:
         """Stop at the next frame; what is done stays."""
         movie = self._chosen()
         if movie is not None:
             movie.controller.cancel()
 
-    def pause(self) -> None:
+    def pause(self, *_: object) -> None:
         """Let a propagation wait after the frame being worked on, or go on."""
         movie = self._chosen()
         if movie is not None:

@@ -1,6 +1,7 @@
 """Choice of device and precision, and what happens when a device fails in the middle of a movie."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -171,3 +172,13 @@ def test_numbers_that_are_not_finite_elsewhere_are_an_error(session, monkeypatch
     monkeypatch.setattr(propagation, "track", wrong)
     with pytest.raises(DeviceError, match=r"not finite.*cpu"):
         list(session.propagate("forward"))
+
+
+@pytest.mark.parametrize(("told", "kept"), [(None, "256"), ("7", "7")])
+def test_few_kernels_are_kept_unless_the_environment_says_otherwise(monkeypatch, told, kept):
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.delenv(name, raising=False)
+    if told is not None:
+        monkeypatch.setenv(name, told)
+    load_model("cell", device="cpu")
+    assert os.environ[name] == kept

@@ -1,6 +1,7 @@
 """Where the network runs and in what numbers; what can be done when a device fails."""
 
 import ctypes
+import os
 import sys
 from typing import TYPE_CHECKING, Literal
 
@@ -77,6 +78,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
         isinstance(error, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
     )
+
+
+def keep_few_kernels() -> None:
+    """Let oneDNN keep the kernels it makes for the last 256 shapes, not 1024; the environment may say otherwise.
+
+    Regions and batches are of ever other shapes, and the kernels of a thousand take some 40 MB. It counts only if no
+    kernel was made yet.
+    """
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
 
 
 def give_back_memory(device: "torch.device") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_sam2.checkpoints.registry import CHECKPOINTS, find
-from napari_sam2.devices import Precision, choose_device, choose_precision
+from napari_sam2.devices import Precision, choose_device, choose_precision, keep_few_kernels
 from napari_sam2.errors import DeviceError, NapariSam2Error
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def load_model(
         ) from error
 
     path = _file_of(name_or_path, offline, progress)
+    keep_few_kernels()
     chosen = choose_device(device)
     numbers = choose_precision(precision, chosen)
     if compiled and chosen.type != "cuda":

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_sam2.layers import read_frame
 from napari_sam2.session_setup import SessionSetup
+from napari_sam2.widget.parts import Fold
 from widget.fakes import FakeSession
 
 PLACED = {
@@ -97,8 +98,18 @@ class Desk:
         self.settle()
 
     def click(self, button: Any) -> None:
+        self.unfold(button)
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         self.settle(3)
+
+    def unfold(self, widget: Any) -> None:
+        """Open what a control is folded away under, as one must to see it."""
+        parent = widget.parentWidget()
+        while parent is not None:
+            if isinstance(parent, Fold) and not parent.isExpanded():
+                parent.expand(animate=False)
+                self.settle()
+            parent = parent.parentWidget()
 
     def press_key(self, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
         QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, getattr(Qt.Key, f"Key_{key}"), modifier)

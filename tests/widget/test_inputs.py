@@ -292,7 +292,7 @@ def test_row28_labels_become_objects_with_their_ids_on_the_frame_on_screen(desk:
     desk.wait_idle()
     np.testing.assert_array_equal(desk.frame(4), layer.data)
     assert desk.widget.controller.object_ids == (1, 7)
-    assert desk.widget.form.selected_objects() == [1, 7]
+    assert desk.widget.form.objects.selected_objects() == [1, 7]
     assert not desk.notes()
     desk.click(desk.widget.form.propagate)
     desk.wait_idle()

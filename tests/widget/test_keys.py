@@ -152,15 +152,15 @@ def test_a_key_that_was_chosen_is_bound_and_shown(
 ) -> None:
     with npe2pm.tmp_plugin(manifest=npe2.PluginManifest.from_file(repository / "napari.yaml")):
         chosen = get_plugin_settings("napari-sam2")
-    chosen.keys.new_object, chosen.keys.undo, chosen.runs.follow = "J", "", False
-    empty_desk.add_movie()
-    form = empty_desk.dock().form
-    points = empty_desk.viewer.layers["point_prompts"]
-    assert "J" in bound(points) and "M" not in bound(points)
-    assert "U" not in bound(empty_desk.viewer)
-    assert form.new_object.text() == "New object [J]" and form.undo_line.undo.text() == "Undo"
-    assert "<b>J</b>" in form.keys_list.texts and "<b>U</b>" not in form.keys_list.texts
-    assert not form.follow.isChecked()
+        chosen.keys.new_object, chosen.keys.undo, chosen.runs.follow = "J", "", False
+        empty_desk.add_movie()
+        form = empty_desk.dock().form
+        points = empty_desk.viewer.layers["point_prompts"]
+        assert "J" in bound(points) and "M" not in bound(points)
+        assert "U" not in bound(empty_desk.viewer)
+        assert form.new_object.text() == "New object [J]" and form.undo_line.undo.text() == "Undo"
+        assert "<b>J</b>" in form.keys_list.texts and "<b>U</b>" not in form.keys_list.texts
+        assert not form.follow.isChecked()
 
 
 def test_what_is_set_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,7 +122,7 @@ def test_row41_the_keys_mean_nothing_to_napari_and_are_given_back(desk: Desk) ->
     from napari.settings import get_settings
 
     ours = {str(key) for key in desk.viewer.keymap}
-    assert ours == {"U", "Shift+U", "H"}
+    assert ours == {"U", "Shift+U", "H", "N", "Shift+N", "K", "Shift+K", "Shift+S"}
     taken = {str(key) for keys in get_settings().shortcuts.shortcuts.values() for key in keys}
     for kind in (Layer, Image, Labels, Points, Shapes, type(desk.viewer)):
         taken |= {str(key) for key in getattr(kind, "class_keymap", {})}

@@ -163,7 +163,8 @@ class TrackerForm(QWidget):
         layout.addWidget(
             group(
                 "Propagation",
-                row(self.direction, self.frame, self.count, self.whose),
+                row(self.direction, self.frame, self.count),
+                self.whose,
                 row(self.propagate, self.pause, self.cancel),
                 self.follow,
                 self.progress,

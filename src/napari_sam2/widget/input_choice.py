@@ -66,7 +66,7 @@ class InputChoiceBox(QGroupBox):
         self._form.addRow(self.use)
         self._form.addRow(self.current)
         self.way.currentTextChanged.connect(self._show_rows)
-        self.use.clicked.connect(lambda: self.chosen.emit())
+        self.use.clicked.connect(self._on_use)
         self.hide()
 
     def show_layer(self, layer: Any, point: Sequence[float] = ()) -> None:
@@ -148,6 +148,9 @@ class InputChoiceBox(QGroupBox):
             item = QListWidgetItem(f"channel {self.channels.count()}")
             item.setCheckState(Qt.CheckState.Checked if self.channels.count() == 0 else Qt.CheckState.Unchecked)
             self.channels.addItem(item)
+
+    def _on_use(self) -> None:
+        self.chosen.emit()
 
     def _show_rows(self, *_: object) -> None:
         self._fill_sizes()

@@ -39,7 +39,8 @@ class ObjectActions:
             (panel.split, self.split),
             (panel.remove, self.remove),
         ):
-            button.clicked.connect(lambda _checked=False, action=action: action())
+            # A method, not a lambda: the button must not keep the widget alive.
+            button.clicked.connect(action)
         panel.table.jumped.connect(self.jump)
         panel.table.objects.renamed.connect(self.rename)
 
@@ -51,26 +52,26 @@ class ObjectActions:
         self._line.show_steps(undo, redo, can_edit=can_edit)
         self._panel.enable(can_edit=can_edit)
 
-    def undo(self) -> None:
+    def undo(self, *_: object) -> None:
         """Take back the last step."""
         self._edit(edits.undo())
 
-    def redo(self) -> None:
+    def redo(self, *_: object) -> None:
         """Do again what was undone last."""
         self._edit(edits.redo())
 
-    def remove(self) -> None:
+    def remove(self, *_: object) -> None:
         """Remove the objects selected."""
         if selected := self._selected():
             self._edit(edits.remove(selected))
 
-    def merge(self) -> None:
+    def merge(self, *_: object) -> None:
         """Make one object of those selected."""
         selected = self._selected(at_least=2)
         if selected:
             self._edit(edits.merge(selected))
 
-    def swap(self) -> None:
+    def swap(self, *_: object) -> None:
         """Let the two objects selected change places from the frame on screen on."""
         selected, frame = self._selected(at_least=2), self._frame()
         if len(selected) > 2:
@@ -78,13 +79,13 @@ class ObjectActions:
         elif selected and frame is not None:
             self._edit(edits.swap(selected[0], selected[1], frame))
 
-    def divide(self) -> None:
+    def divide(self, *_: object) -> None:
         """Let the objects selected be others from the frame on screen on."""
         selected, frame = self._selected(), self._frame()
         if selected and frame is not None:
             self._edit(edits.split(selected, frame))
 
-    def end(self) -> None:
+    def end(self, *_: object) -> None:
         """Say that the objects selected, or else the one that clicks are about, end at the frame on screen."""
         movie, frame = self._chosen(), self._frame()
         if movie is not None and frame is not None:
@@ -94,7 +95,7 @@ class ObjectActions:
         """Give an object a name."""
         self._edit(edits.rename(object_id, name))
 
-    def split(self) -> None:
+    def split(self, *_: object) -> None:
         """Make a layer for each object selected in the table, or else for those whose points are selected."""
         movie = self._chosen()
         if movie is None:

@@ -248,10 +248,10 @@ def memorized(toy, monkeypatch, frame):
     """Logits that are made a memory of, of objects tracked to a frame."""
     kept = []
 
-    def memorize(model, features, prediction, *, prompted):
+    def memorize(model, features, prediction, *, prompted, **more):
         if toy.frame == frame and not prompted:
             kept.extend(prediction.logits[:, 0].numpy())
-        return toy.memorize(model, features, prediction, prompted=prompted)
+        return toy.memorize(model, features, prediction, prompted=prompted, **more)
 
     monkeypatch.setattr(propagation, "memorize", memorize)
     return kept

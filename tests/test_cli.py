@@ -39,7 +39,7 @@ def test_track_writes_labels_and_tracks(files):
     with tifffile.TiffFile(files / "out" / "labels.tif") as tif:
         assert len(tif.pages) == 3
     rows = list(csv.DictReader((files / "out" / "tracks.csv").read_text().splitlines()))
-    assert list(rows[0]) == ["object_id", "frame", "y", "x", "area", "score", "predicted_iou"]
+    assert list(rows[0]) == ["object_id", "frame", "y", "x", "area", "score", "predicted_iou", "confidence"]
     first = next(r for r in rows if (r["object_id"], r["frame"]) == ("5", "0"))
     assert int(first["area"]) == (labels[0] == 5).sum()
     assert abs(float(first["y"]) - 62) < 10

@@ -186,7 +186,7 @@ class Annotator(RuleBasedStateMachine):
 
 
 Annotator.TestCase.settings = settings(
-    max_examples=settings().max_examples // 2, stateful_step_count=25, suppress_health_check=list(HealthCheck)
+    max_examples=settings().max_examples // 4, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -296,3 +296,15 @@ def test_ids_of_removed_objects_are_not_given_again_by_everything(session):
     assert session.add_everything(found) == (8,)
     session.undo()
     assert session.add_everything(found) == (9,)
+
+
+def test_a_painted_mask_moves_along_with_the_part_split_off(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=5)
+    painted = MaskPrompt(3, 1, pixels(session.masklets[1][3]))
+    session.add_prompts(painted)
+    session.segment(3, 1)
+    new_id = session.split(1, 2)
+    assert session.prompts[new_id, 3].mask == painted.of_object(new_id)
+    session.swap(1, new_id, 3)
+    assert session.prompts[1, 3].mask == painted

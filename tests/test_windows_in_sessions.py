@@ -204,7 +204,7 @@ def test_by_default_all_is_remembered(toy, policy):
     assert sorted(scene.followed().bank.recent) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("policy", "looked_at"), [("cells", True), (MemoryPolicy(max_change=1.5), False)])
+@pytest.mark.parametrize(("policy", "looked_at"), [(MemoryPolicy(competes=True), True), (MemoryPolicy(max_change=1.5), False)])
 def test_a_distrusted_frame_is_not_remembered_when_a_propagation_goes_on_later(toy, policy, looked_at):
     track = [((CENTER, CENTER), 26 if t == 3 else 13) for t in range(40)]
     scene = Scene(toy, (320, 420), track, memory_policy=policy)
@@ -301,3 +301,11 @@ def test_anchors_of_the_policy_are_looked_at(toy):
     scene = Scene(toy, (320, 420), [((CENTER, CENTER), 13)] * 40, memory_policy=MemoryPolicy(anchors=2, anchor_every=8))
     run(scene.session)
     assert toy.log[-1][1] == [0, 24, 32, *range(33, 39)]
+
+
+@pytest.mark.parametrize(("policy", "recent"), [("cells", [6, 7, 8]), ("original", [3, 4, 5, 6, 7, 8])])
+def test_by_the_rules_for_cells_three_recent_frames_are_looked_at(toy, policy, recent):
+    scene = Scene(toy, (320, 420), [((CENTER, CENTER), 13)] * 10, memory_policy=policy)
+    run(scene.session)
+    *_, last = (frames for what, frames, _ in toy.log if what == "track")
+    assert last == [0, *recent]

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 
 from napari_sam2.masklets import FrameMask
+from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.video import Video
@@ -32,11 +33,14 @@ def truth() -> np.ndarray:
     return labels
 
 
+ALL_RECENT = MemoryPolicy(competes=True)
+
+
 def open_scene(toy: ToyModel, *, hidden: range = range(0), **settings) -> TrackingSession:
-    """A session on the movie, in which nothing is to be seen on the `hidden` frames."""
+    """A session on the movie, in which nothing is to be seen on the `hidden` frames; all recent frames are looked at."""
     frames = (truth() > 0).astype(np.float32)
     frames[hidden.start : hidden.stop] = 0
-    return TrackingSession(Video(frames, contrast=(0, 1)), toy, **{"diameter": 2 * RADIUS} | settings)
+    return TrackingSession(Video(frames, contrast=(0, 1)), toy, **{"diameter": 2 * RADIUS, "memory_policy": ALL_RECENT} | settings)
 
 
 def click(frame: int, object_id: int, disc: int, dy: float = 0, *, positive: bool = True) -> PointPrompt:

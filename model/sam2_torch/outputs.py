@@ -59,6 +59,16 @@ class FrameFeatures:
 
         return FrameFeatures(part(self.stride16, 1), part(self.stride8, 2), part(self.stride4, 4))
 
+    def split(self) -> list["FrameFeatures"]:
+        """One for each of the B frames."""
+        levels = zip(self.stride16.split(1), self.stride8.split(1), self.stride4.split(1), strict=True)
+        return [FrameFeatures(*level, self.whole) for level in levels]
+
+    def told_in(self, image_size: int) -> "FrameFeatures":
+        """The same as the middle of a frame of `image_size` pixels, if they are less than that."""
+        tokens = image_size // 16
+        return self if self.grid[0] >= tokens else replace(self, whole=(tokens, tokens))
+
 
 def stack_features(parts: list[FrameFeatures]) -> FrameFeatures:
     """One batch from features of one size."""

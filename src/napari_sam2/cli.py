@@ -2,14 +2,13 @@
 
 import os
 import sys
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from napari_sam2 import cli_evaluate, cli_models, cli_sessions
+from napari_sam2 import cli_evaluate, cli_models, cli_sessions, cli_train
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.cli_errors import errors_in_one_line, fail
 from napari_sam2.cli_options import (
@@ -28,6 +27,7 @@ app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_a
 app.add_typer(cli_models.app, name="models")
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.benchmark)
+app.command()(cli_train.train)
 app.add_typer(cli_sessions.app, name="session")
 
 
@@ -201,58 +201,6 @@ def gui(
     if importlib.util.find_spec("napari") is None:
         fail('napari is not installed. Install it with: pip install "napari-sam2[all]"')
     _open_viewer(movie, None)
-
-
-@app.command()
-def train(
-    out: Annotated[Path, typer.Option(help="Folder of the run; a run that was stopped goes on.")],
-    dense_steps: Annotated[int | None, typer.Option(help="Steps on what a cell is.")] = None,
-    image_steps: Annotated[int | None, typer.Option(help="Steps on objects in single images.")] = None,
-    clip_steps: Annotated[int | None, typer.Option(help="Steps on clips.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Of weights, movies and clicks.")] = None,
-    images: Annotated[int | None, typer.Option(help="Images in a step on images.")] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames in a step on clips.")] = None,
-    clip_rate: Annotated[float | None, typer.Option(help="Peak learning rate on clips.")] = None,
-    ema: Annotated[float | None, typer.Option(help="Decay of the running average of the weights.")] = None,
-    correction_share: Annotated[float | None, typer.Option(help="How often one more click follows.")] = None,
-    corrections: Annotated[int | None, typer.Option(help="At most so many clicks follow the first.")] = None,
-    idle_share: Annotated[float | None, typer.Option(help="Of these, how many tell nothing new.")] = None,
-    learns: Annotated[Literal["all", "heads"] | None, typer.Option(help="Which parts learn.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that render movies.")] = None,
-    start: Annotated[Path | None, typer.Option(help="Weights to begin a new run with.")] = None,
-    minutes: Annotated[float, typer.Option(help="Stop after so long, in a state to go on from.")] = float("inf"),
-    threads: Annotated[int, typer.Option(help="Threads of the network.")] = 2,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-) -> None:
-    """Train the bundled model on synthetic movies."""
-    with errors_in_one_line():
-        import torch
-
-        from napari_sam2.training.loop import train as run
-        from napari_sam2.training.settings import TrainSettings
-
-        given: dict[str, Any] = {
-            "dense_steps": dense_steps,
-            "image_steps": image_steps,
-            "clip_steps": clip_steps,
-            "seed": seed,
-            "images": images,
-            "frames_per_step": frames,
-            "clip_rate": clip_rate,
-            "ema": ema,
-            "correction_share": correction_share,
-            "corrections": corrections,
-            "idle_share": idle_share,
-            "learns": learns,
-            "workers": workers,
-        }
-        settings = replace(TrainSettings(), **{name: value for name, value in given.items() if value is not None})
-        torch.set_num_threads(threads)
-        for r in run(settings, out, device=device, start=start, minutes=minutes):
-            typer.echo(
-                f"step {r.step:6d}  {r.stage:6s}  loss {r.loss:.3f}  IoU first {r.first_iou:.3f}  all {r.iou:.3f}  "
-                f"{r.seconds:.2f} s a step"
-            )
 
 
 @app.command()

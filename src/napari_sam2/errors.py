@@ -69,6 +69,10 @@ class AutosaveError(SessionError, PropagationError):
     """What was done cannot be written to the session's folder. It is kept in memory, and written with the next step."""
 
 
+class TrainingError(NapariSam2Error, ValueError):
+    """A training run that cannot be started or gone on with."""
+
+
 @contextmanager
 def explained(frame: int) -> Iterator[None]:
     """Say of a failure of the network, nearly always a RuntimeError, where it was and what can be done."""

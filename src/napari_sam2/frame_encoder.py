@@ -68,8 +68,7 @@ class FrameEncoder:
         features = self._cache.get(frame, window)
         if features is None:
             raise KeyError(f"{window} of frame {frame} was not prepared")
-        tokens = self.model.config.image_size // STRIDE
-        return features if features.grid[0] >= tokens else replace(features, whole=(tokens, tokens))
+        return features.told_in(self.model.config.image_size)
 
     def _regions(self, windows: Iterable[Window]) -> list[Window]:
         """Parts of a frame from whose features the windows can be cut; those of a model for whole frames are whole."""

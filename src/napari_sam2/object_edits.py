@@ -152,7 +152,7 @@ def _given_to(object_id: int, records: Records) -> Records:
         return ObjectPrompts(
             points=tuple(replace(point, object_id=object_id) for point in prompts.points),
             box=None if box is None else replace(box, object_id=object_id),
-            mask=None if mask is None else replace(mask, object_id=object_id),
+            mask=None if mask is None else mask.of_object(object_id),
         )
 
     return {

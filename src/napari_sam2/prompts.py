@@ -105,6 +105,12 @@ class MaskPrompt:
         prompt._set(frame, object_id, shape_yx, crop[place], (offset[0] + place[0].start, offset[1] + place[1].start))
         return prompt
 
+    def of_object(self, object_id: int) -> "MaskPrompt":
+        """The same mask as a prompt of another object."""
+        prompt = type(self).__new__(type(self))
+        prompt._set(self.frame, object_id, self.shape_yx, self.crop, self.offset)
+        return prompt
+
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The whole mask (Y, X), made anew; read-only."""

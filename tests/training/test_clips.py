@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from napari_sam2.training.clicks import BOX, CLICK, corrective_clicks, first_prompts, inside_click, painted
-from napari_sam2.training.clips import MIN_AREA, batches, dense_targets, draw_batch, draw_clip
+from napari_sam2.training.clips import GRACE, MIN_AREA, batches, dense_targets, draw_batch, draw_clip, follow
 from napari_sam2.training.settings import TrainSettings
 
 SMALL = TrainSettings(
@@ -148,3 +148,25 @@ def test_dense_targets_of_two_touching_cells():
         assert np.allclose(y[part] + dy[part] * diameter, 23.5, atol=0.05)
         assert np.allclose(x[part] + dx[part] * diameter, center, atol=0.05)
     assert not dy[0].any()
+
+
+def test_a_mother_is_both_daughters_while_they_touch_and_a_little_longer():
+    labels = np.zeros((8, 40, 80), np.uint16)
+    labels[:2, 10:30, 20:60] = 3
+    for t, gap in enumerate((0, 1, 8, 12, 16, 20), start=2):
+        labels[t, 10:30, 20 : 40 - gap // 2] = 4
+        labels[t, 10:30, 40 + gap - gap // 2 : 60] = 5
+    labels[:, 35:, :5] = 9
+    masks, judged = follow(labels, {3: [4, 5]}, 3)
+    assert np.array_equal(masks, np.isin(labels, (3, 4, 5)))
+    apart_from = 4
+    assert judged.tolist() == [t < apart_from + GRACE for t in range(8)]
+    alone, always = follow(labels, {3: [4, 5]}, 9)
+    assert np.array_equal(alone, labels == 9)
+    assert always.all()
+
+
+def test_granddaughters_belong_to_the_family():
+    labels = np.array([[[1, 1]], [[2, 3]], [[2, 4]]], np.uint16).repeat(12, 1)
+    masks, _ = follow(labels, {1: [2, 3], 3: [4]}, 1)
+    assert masks.all()

@@ -74,3 +74,17 @@ def test_a_small_object_counts_as_much_as_a_large_one():
     nothing = torch.full((1, 1, 64, 64), -5.0)
     a, b = (balanced_cross_entropy(nothing, t, 5.0).item() for t in (small, large))
     assert a == pytest.approx(b, rel=0.25)
+
+
+def test_what_is_not_judged_costs_nothing(right, truth):
+    both = torch.cat([truth, truth])
+    logits = torch.cat([right, -right]).requires_grad_()
+    judged = torch.tensor([True, False])
+    loss = prediction_loss(prediction(logits, torch.ones(2, 1), 10), both, max_weight=5, judged=judged)
+    loss.total.backward()
+    alone = prediction_loss(prediction(right, torch.ones(1, 1), 10), truth, max_weight=5)
+    assert loss.total.item() == pytest.approx(alone.total.item(), abs=1e-5)
+    assert loss.iou == alone.iou
+    assert logits.grad[1].abs().sum() == 0
+    nobody = prediction_loss(prediction(logits, torch.ones(2, 1), 10), both, max_weight=5, judged=judged & False)
+    assert nobody.total == 0

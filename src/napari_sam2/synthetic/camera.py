@@ -1,4 +1,4 @@
-"""Background, debris, illumination, blur, noise and digitization."""
+"""Background, illumination, blur, noise and digitization."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .debris import draw_rubbish
 from .specs import MovieSpec
 from .textures import sample_tile, texture_bank
 
@@ -25,7 +26,7 @@ class Camera:
         self._tiles = rng.choice(_SMOOTH_TILES, 2)
         self._scales = np.exp(rng.uniform(np.log(3), np.log(40), 2))
         self._offsets = rng.uniform(0, 256, (2, 2))
-        self._debris = [_Debris(spec, rng) for _ in range(spec.debris)]
+        self._debris = draw_rubbish(spec, rng)
         self._pattern = _fixed_pattern(rng, spec) if spec.pattern_noise else None
         self._base = float(np.exp(rng.uniform(np.log(0.02), np.log(0.6)))) if spec.look == "fluorescence" else 0.0
         self._phase = rng.uniform(0, 2 * np.pi)
@@ -38,10 +39,12 @@ class Camera:
         if not self._contrast:
             self._contrast = _contrast(light)
         image: NDArray[np.float32] = light * np.float32((1 - spec.bleaching) ** frame) + self._background(stage)
-        for blob in self._debris:
-            blob.draw(image, self._contrast, frame, stage)
+        for thing in self._debris:
+            thing.draw(image, self._contrast, frame, stage)
         swing = 1 + spec.defocus * (1 + np.sin(self._phase + 0.7 * frame))
-        image = ndimage.gaussian_filter(image, spec.blur * swing, truncate=2.5)
+        image = ndimage.gaussian_filter(image, spec.blur * swing + spec.focus_drift * frame, truncate=2.5)
+        if spec.interlace:
+            image[1::2, spec.interlace :] = image[1::2, : -spec.interlace].copy()
         if self._illumination is not None:
             image *= self._illumination
         noise = rng.standard_normal(spec.shape_yx, dtype=np.float32)
@@ -94,39 +97,6 @@ class Camera:
             texture = sample_tile(bank[int(tile)], x, y, float(scale), (float(offset[0]), float(offset[1])))
             background += np.float32(0.6 * self._contrast * spec.background_texture) * texture
         return background
-
-
-class _Debris:
-    """One unlabelled blob: a speck, a ring, a speck in a ring, or something large far out of focus."""
-
-    def __init__(self, spec: MovieSpec, rng: np.random.Generator) -> None:
-        glowing = spec.look == "fluorescence"
-        self._kind = int(rng.choice(4, p=[0.6, 0.07, 0.03, 0.3] if glowing else [0.35, 0.2, 0.25, 0.2]))
-        reach = np.array(spec.shape_yx)
-        self._center = rng.uniform(-0.1, 1.1, 2) * reach
-        self._velocity = rng.normal(0, 0.03 * spec.diameter, 2) if rng.random() < 0.3 else np.zeros(2)
-        small = self._kind != 3
-        self._radius = max(1.2, spec.diameter * float(rng.uniform(0.04, 0.2) if small else rng.uniform(0.4, 1.0)))
-        sign = 1.0 if glowing or rng.random() < 0.4 else -1.0
-        self._strength = sign * float(rng.uniform(0.1, 0.7) if small else rng.uniform(0.03, 0.15))
-
-    def draw(self, image: NDArray[np.float32], contrast: float, frame: int, stage: NDArray[np.float64]) -> None:
-        """Add the blob to `image` in place."""
-        center = self._center + frame * self._velocity + stage
-        reach = 3.2 * self._radius
-        y0, x0 = (max(0, int(value - reach)) for value in center)
-        y1, x1 = (min(size, int(value + reach) + 1) for value, size in zip(center, image.shape, strict=True))
-        if y1 <= y0 or x1 <= x0:
-            return
-        y = ((np.arange(y0, y1) - center[0]) / self._radius).astype(np.float32)[:, None]
-        x = ((np.arange(x0, x1) - center[1]) / self._radius).astype(np.float32)[None, :]
-        square = y * y + x * x
-        if self._kind in (0, 3):
-            shape = np.exp(-square)
-        else:
-            ring = np.exp(-np.square((np.sqrt(square) - np.float32(2.0)) * np.float32(2.0)))
-            shape = ring if self._kind == 1 else np.exp(np.float32(-1.5) * square) - np.float32(0.5) * ring
-        image[y0:y1, x0:x1] += np.float32(contrast * self._strength) * shape
 
 
 def _contrast(light: NDArray[np.float32]) -> float:

@@ -45,6 +45,8 @@ class Cell:
     is_rod: bool = False
     bend: float = 0.0
     pinch: float = 0.0
+    neck: float = 0.0
+    condensed: float = 0.0
     divides_at: int = -1
     bud_of: Cell | None = None
     bud_angle: float = 0.0
@@ -54,8 +56,8 @@ class Cell:
 
     @property
     def brightness(self) -> float:
-        """Contrast now, relative to a typical cell: its own level times its slow flicker."""
-        return self.appearance.brightness * self.gain
+        """Contrast now, relative to a typical cell: its own level, times its flicker, times how condensed it is."""
+        return self.appearance.brightness * self.gain * (1 + 0.8 * self.condensed)
 
     @property
     def rod_width(self) -> float:
@@ -80,9 +82,16 @@ def draw_appearance(rng: np.random.Generator, spec: MovieSpec) -> Appearance:
         direction = np.append(direction, rng.uniform(0, 2 * np.pi))
         size = np.append(size, rng.uniform(0.3, 0.55))
         strength = np.append(strength, np.sign(spec.vacuole) * rng.uniform(0.2, 0.7) / max(spec.texture, 0.05))
+    if spec.organelles:
+        bodies = min(int(rng.poisson(spec.organelles)), 5)
+        distance = np.append(distance, 0.75 * np.sqrt(rng.random(bodies)))
+        direction = np.append(direction, rng.uniform(0, 2 * np.pi, bodies))
+        size = np.append(size, rng.uniform(0.06, 0.16, bodies))
+        sign = np.where(rng.random(bodies) < 0.75, 1, -1)
+        strength = np.append(strength, sign * rng.uniform(0.3, 0.9, bodies) / max(spec.texture, 0.05))
     shown = np.stack([distance * np.cos(direction), distance * np.sin(direction), size, strength], 1)
     return Appearance(
-        brightness=float(np.exp(np.clip(rng.normal(0, spec.brightness_spread), -1.1, 1.1))),
+        brightness=float(np.exp(np.clip(rng.normal(0, spec.brightness_spread), -1.6, 1.3))),
         shade=(float(rng.normal(0, spec.shade)), float(rng.normal(0, spec.shade))),
         tiles=(int(rng.integers(15)), int(rng.integers(15))),
         offset=(float(rng.uniform(0, 256)), float(rng.uniform(0, 256))),

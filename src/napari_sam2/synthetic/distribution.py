@@ -30,14 +30,18 @@ _KIND_LOOK_WEIGHTS: dict[tuple[CellKind, Look], float] = {
 }
 
 
+_WINDOW = 256 * 256
+"""Pixels of a view in which there are at most 44 cells; a larger one holds more."""
+
+
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _draw_diameter(rng: np.random.Generator, shortest_side: int) -> float:
-    """16 to 70 px in a 256 px window as a rule, 10 to 110 at times; smaller windows hold smaller cells at most."""
-    diameter = _log_uniform(rng, 10, 110) if rng.random() < 0.12 else _log_uniform(rng, 16, 70)
-    return float(np.clip(diameter, 8, max(10.0, 0.45 * shortest_side)))
+    """16 to 70 px in a 256 px window as a rule, 8 to 140 at times; smaller windows hold smaller cells at most."""
+    diameter = _log_uniform(rng, 8, 140) if rng.random() < 0.14 else _log_uniform(rng, 16, 70)
+    return float(np.clip(diameter, 8, max(10.0, 0.55 * shortest_side)))
 
 
 def _fitting(diameter: float, shape_yx: tuple[int, int]) -> int:
@@ -49,7 +53,7 @@ def _draw_numbers(rng: np.random.Generator, diameter: float, shape_yx: tuple[int
     """Draw how many cells there are and how close they sit."""
     fits = _fitting(diameter, shape_yx)
     filled = rng.uniform(0.03, 0.8) if rng.random() < 0.75 else rng.uniform(0.8, 1.1)
-    most = rng.choice([20, 30, 44], p=[0.5, 0.35, 0.15])
+    most = rng.choice([20, 30, 44], p=[0.5, 0.35, 0.15]) * max(1.0, shape_yx[0] * shape_yx[1] / _WINDOW)
     num_cells = int(np.clip(round(filled * fits), 1, most))
     return {"num_cells": num_cells, "clustering": float(np.clip(rng.uniform(-0.8, 1.3), 0, 1))}
 
@@ -82,6 +86,61 @@ def _draw_motion(rng: np.random.Generator, kind: CellKind) -> dict[str, float]:
         "division_rate": 0.0 if rng.random() < 0.4 else _log_uniform(rng, 0.003, 0.04),
         "size_spread": rng.uniform(0.04, 0.3) if kind != "rods" else rng.uniform(0.03, 0.15),
     }
+
+
+def _draw_haste(rng: np.random.Generator, kind: CellKind) -> dict[str, float]:
+    """Draw what a low frame rate does: tissue that goes on by up to most of a cell a frame, and jumps of the stage."""
+    hasty: dict[str, float] = {}
+    if rng.random() < {"nuclei": 0.2, "amoeboid": 0.12}.get(kind, 0.02):
+        hasty["tissue_drift"] = rng.uniform(0.25, 0.95)
+        hasty["tissue_shear"] = rng.uniform(0.0, 0.6)
+        hasty["stage_drift"] = 0.0
+        hasty["deformation_rate"] = rng.uniform(0.2, 0.7)
+    if rng.random() < 0.06:
+        hasty["jump_rate"] = rng.uniform(0.1, 0.4)
+        hasty["jump"] = rng.uniform(0.3, 1.5)
+    return hasty
+
+
+def _draw_filaments(rng: np.random.Generator, kind: CellKind) -> dict[str, float]:
+    """At times rods are filaments, few and bent."""
+    if kind != "rods" or rng.random() > 0.12:
+        return {}
+    bent = {"deformation": rng.uniform(0.05, 0.2), "deformation_rate": rng.uniform(0.01, 0.1)}
+    return {"elongation": rng.uniform(7, 15), "clustering": 0.0} | bent
+
+
+def _draw_mitosis(rng: np.random.Generator, kind: CellKind) -> dict[str, float]:
+    """At times nuclei condense before they divide, and buds hang by a neck."""
+    if kind == "nuclei" and rng.random() < 0.4:
+        return {"condensation": rng.uniform(0.3, 1.0), "division_rate": _log_uniform(rng, 0.005, 0.06)}
+    if kind == "yeast" and rng.random() < 0.5:
+        return {"neck": rng.uniform(0.1, 0.6)}
+    return {}
+
+
+def _draw_insides(rng: np.random.Generator, look: Look, diameter: float) -> dict[str, float]:
+    """At times cells hold small bodies, and in transmitted light rings along their outline."""
+    inside: dict[str, float] = {}
+    if rng.random() < 0.15:
+        inside["organelles"] = rng.uniform(0.5, 3.5)
+    if look not in ("fluorescence", "dark") and diameter >= 24 and rng.random() < 0.3:
+        inside["shells"] = rng.uniform(0.05, 0.5)
+    return inside
+
+
+def _draw_dirt(rng: np.random.Generator, look: Look) -> dict[str, float]:
+    """At times there are dead cells, walls, a drifting focus, interlaced rows."""
+    dirt: dict[str, float] = {}
+    if rng.random() < 0.15:
+        dirt["dead"] = int(rng.integers(1, 5))
+    if look != "fluorescence" and rng.random() < 0.08:
+        dirt["walls"] = int(rng.integers(1, 4))
+    if rng.random() < 0.1:
+        dirt["focus_drift"] = rng.uniform(0.02, 0.25)
+    if rng.random() < 0.04:
+        dirt["interlace"] = int(rng.integers(1, 3))
+    return dirt
 
 
 def _draw_vacuole(rng: np.random.Generator, kind: CellKind) -> float:
@@ -130,7 +189,7 @@ def _draw_optics(rng: np.random.Generator, look: Look, kind: CellKind, diameter:
     }
 
 
-def _typical(rng: np.random.Generator, kind: CellKind, look: Look) -> dict[str, float]:
+def _typical(rng: np.random.Generator, kind: CellKind, look: Look, shape_yx: tuple[int, int]) -> dict[str, float]:
     """What is common in the commonest kinds of movies, to be laid over the wide draws; empty for the others."""
     if (kind, look) == ("rods", "phase"):
         return {
@@ -153,17 +212,18 @@ def _typical(rng: np.random.Generator, kind: CellKind, look: Look) -> dict[str, 
             "texture": rng.uniform(0.05, 0.25),
             "brightness_spread": rng.uniform(0.02, 0.15),
             "vacuole": rng.uniform(0.0, 0.9),
+            "shells": rng.choice([0.0, rng.uniform(0.05, 0.35)]),
         }
     if (kind, look) == ("nuclei", "fluorescence"):
         return {
             "clustering": 0.0,
             "spacing": rng.uniform(0.95, 1.3),
-            "num_cells": 44,
+            "num_cells": round(44 * max(1.0, shape_yx[0] * shape_yx[1] / _WINDOW)),
             "texture": rng.uniform(0.08, 0.3),
             "texture_scale": rng.uniform(0.06, 0.2),
             "vesicles": rng.uniform(0.0, 0.6),
             "vacuole": 0.0,
-            "brightness_spread": rng.uniform(0.2, 0.6),
+            "brightness_spread": rng.uniform(0.2, 0.9),
             "noise": rng.uniform(0.02, 0.12),
         }
     return {}
@@ -207,10 +267,15 @@ def random_spec(rng: np.random.Generator, *, num_frames: int, shape_yx: tuple[in
     drawn |= _draw_motion(rng, kind)
     drawn |= _draw_optics(rng, look, kind, diameter)
     drawn |= _draw_camera(rng, look, diameter)
+    drawn |= _draw_insides(rng, look, diameter)
+    drawn |= _draw_dirt(rng, look)
+    drawn |= _draw_mitosis(rng, kind)
     drawn["spacing"] = _draw_spacing(rng, overlapping=False)
     if rng.random() < 0.35:
-        drawn |= _typical(rng, kind, look)
+        drawn |= _typical(rng, kind, look, shape_yx)
         drawn["num_cells"] = min(int(drawn["num_cells"]), _fitting(diameter, shape_yx))
+    drawn |= _draw_filaments(rng, kind)
+    drawn |= _draw_haste(rng, kind)
     overlapping = look in ("fluorescence", "dark") and rng.random() < 0.3
     if overlapping:
         drawn["spacing"] = _draw_spacing(rng, overlapping=True)

@@ -11,6 +11,7 @@ from .canvas import Canvas, domed, edge_radius
 from .specs import MovieSpec
 
 _STEPS_PER_PIXEL = 8
+_SHELL_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,15 @@ class Optics:
     """What a movie's microscope does, drawn once per movie.
 
     `profile` is light over depth at a cell's edge, from ``-reach`` to ``reach`` pixels; `interior_spread` varies the
-    interior between cells; `shear_yx` is the DIC direction in pixels.
+    interior between cells; `shear_yx` is the DIC direction in pixels;
+    `shells` is light over relative depth, 0 at the edge and the last value in the middle.
     """
 
     profile: NDArray[np.float32]
     reach: float
     interior_spread: float
     shear_yx: tuple[int, int]
+    shells: NDArray[np.float32] | None
 
     @property
     def margin(self) -> float:
@@ -66,7 +69,27 @@ def draw_optics(spec: MovieSpec, rng: np.random.Generator) -> Optics:
         reach=reach,
         interior_spread=float(rng.uniform(0, 0.15)),
         shear_yx=shear if shear != (0, 0) else (1, 0),
+        shells=_draw_shells(spec, rng) if spec.shells else None,
     )
+
+
+def _draw_shells(spec: MovieSpec, rng: np.random.Generator) -> NDArray[np.float32]:
+    """One to three rings between a cell's edge and its middle, of either sign, each sharper on one side."""
+    depth = np.linspace(0, 1, _SHELL_STEPS)
+    light = np.zeros(_SHELL_STEPS)
+    for _ in range(int(rng.integers(1, 4))):
+        center, width = rng.uniform(0.2, 0.9), rng.uniform(0.05, 0.2)
+        skewed = np.where(depth < center, width, width * rng.uniform(0.5, 2.5))
+        light += rng.choice([-1, 1]) * rng.uniform(0.4, 1.0) * np.exp(-(((depth - center) / skewed) ** 2))
+    return (spec.shells * light).astype(np.float32)
+
+
+def _inner(canvas: Canvas, shells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Light of the shells of all cells."""
+    inverse = canvas.gather([(_SHELL_STEPS - 1) / edge_radius(cell) for cell in canvas.cells], 0.1)
+    index = np.clip(canvas.depth * inverse, 0, _SHELL_STEPS - 1).astype(np.int32)
+    light: NDArray[np.float32] = shells.take(index)
+    return light
 
 
 def _edge(canvas: Canvas, optics: Optics) -> NDArray[np.float32]:
@@ -98,6 +121,8 @@ def light(spec: MovieSpec, canvas: Canvas, optics: Optics) -> NDArray[np.float32
     inside = np.clip(canvas.depth * np.float32(0.7) + np.float32(0.5), 0, 1)
     signal = thickness * _interiors(spec, canvas, optics) + inside * np.float32(0.6 * spec.texture) * canvas.texture
     signal += _edge(canvas, optics)
+    if optics.shells is not None:
+        signal += inside * _inner(canvas, optics.shells)
     if spec.halo:
         signal += np.float32(spec.halo) * (1 - inside) * np.minimum(canvas.halo, 2.5)
     result: NDArray[np.float32] = np.maximum(1 + np.float32(0.6) * signal, np.float32(0.02))
@@ -132,6 +157,8 @@ def _relief(spec: MovieSpec, canvas: Canvas, optics: Optics) -> NDArray[np.float
     height = thickness * (1 + np.float32(0.5 * spec.texture) * canvas.texture)
     sheared = _shifted(height, optics.shear_yx)
     interior = thickness * _interiors(spec, canvas, optics)
+    if optics.shells is not None:
+        interior += thickness * _inner(canvas, optics.shells)
     result: NDArray[np.float32] = (
         (height - sheared) * np.float32(1.5) + interior + np.float32(0.5) * _edge(canvas, optics)
     )

@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Cell, draw_cell, draw_harmonics, inherit
+from .crowding import relax, uncrossed
 from .specs import MovieSpec
+from .tissue import Tissue
 
 
 class Colony:
@@ -23,6 +25,7 @@ class Colony:
         self._next_label = 1
         heading = rng.uniform(0, 2 * np.pi)
         self._drift = spec.stage_drift * spec.diameter * np.array([np.sin(heading), np.cos(heading)])
+        self._tissue = Tissue(spec, rng) if spec.tissue_drift else None
         self.stage: NDArray[np.float64] = np.zeros(2)
         self.cells: list[Cell] = []
         self._place()
@@ -31,15 +34,20 @@ class Colony:
                 if rng.random() < 0.2:
                     self._bud(mother, size=rng.uniform(0.25, 0.7), parent=0)
         self._schedule(frame=-1)
-        _relax(self.cells, spec.spacing, rounds=25 if spec.cell_kind == "rods" else 10)
+        relax(self.cells, spec.spacing, rounds=25 if spec.cell_kind == "rods" else 10)
         if spec.cell_kind == "rods":
-            self.cells = _uncrossed(self.cells)
+            self.cells = uncrossed(self.cells)
 
     def step(self, frame: int) -> None:
         """Move on to `frame` (1 and up)."""
         spec, rng = self.spec, self._rng
         shift = self._drift + rng.normal(0, spec.stage_jitter * spec.diameter, 2)
+        if spec.jump_rate and rng.random() < spec.jump_rate:
+            heading = rng.uniform(0, 2 * np.pi)
+            shift = shift + spec.jump * spec.diameter * np.array([np.sin(heading), np.cos(heading)])
         self.stage = self.stage + shift
+        if self._tissue is not None:
+            self._tissue.carry(self.cells)
         kick = np.sqrt(1 - spec.persistence**2) * spec.speed * spec.diameter / np.sqrt(2)
         for cell in self.cells:
             cell.velocity = spec.persistence * cell.velocity + rng.normal(0, kick, 2)
@@ -48,7 +56,7 @@ class Colony:
             self._reshape(cell)
         self._divide(frame)
         self._schedule(frame)
-        _relax(self.cells, spec.spacing, rounds=2)
+        relax(self.cells, spec.spacing, rounds=2)
         for cell in self.cells:
             if cell.bud_of is not None:
                 self._attach(cell)
@@ -60,7 +68,8 @@ class Colony:
     def _place(self) -> None:
         """Scatter cells over the view and a border around it, some of them in colonies."""
         spec, rng = self.spec, self._rng
-        border = spec.diameter / 2 + np.minimum(np.abs(self._drift) * spec.num_frames, 1.0 * np.array(spec.shape_yx))
+        travel = np.abs(self._drift) + spec.diameter * (spec.tissue_drift + spec.jump_rate * spec.jump)
+        border = spec.diameter / 2 + np.minimum(travel * spec.num_frames, 1.0 * np.array(spec.shape_yx))
         low, high = -border, np.array(spec.shape_yx) + border
         number = int(np.ceil(spec.num_cells * np.prod(high - low) / np.prod(spec.shape_yx)))
         number = min(number, 3 * spec.num_cells + 10)
@@ -98,7 +107,10 @@ class Colony:
         elif cell.bud_of is not None:
             cell.radius = min(cell.radius + 0.04 * cell.full_radius * rng.uniform(0.3, 1.5), cell.full_radius)
             if cell.radius > 0.85 * cell.full_radius:
-                cell.bud_of = None
+                cell.bud_of, cell.neck = None, 0.0
+        elif cell.condensed and cell.divides_at < 0:
+            cell.condensed = cell.condensed * 0.6 if cell.condensed > 0.05 else 0.0
+            cell.radius += 0.3 * max(0.85 * cell.full_radius - cell.radius, 0.0)
         else:
             cell.radius = min(cell.radius * factor, 1.3 * cell.full_radius)
 
@@ -118,6 +130,8 @@ class Colony:
                 cell.gain *= 1 + 0.25 * readiness
                 cell.harmonics = cell.harmonics * (1 - 0.6 * readiness)
                 cell.elongation = 1 + (cell.elongation - 1) * (1 - 0.6 * readiness)
+                if spec.condensation and readiness == 1.0:
+                    _condense(cell, spec.condensation)
 
     def _divide(self, frame: int) -> None:
         for mother in list(self.cells):
@@ -137,6 +151,8 @@ class Colony:
         """Two new cells where the mother was."""
         rng = self._rng
         axis = mother.angle if mother.is_rod else float(rng.uniform(0, np.pi))
+        if mother.condensed:  # the chromatids part across the plate
+            axis = mother.angle + np.pi / 2
         toward = np.array([np.sin(axis), np.cos(axis)])
         daughters = []
         for side in (-1.0, 1.0):
@@ -152,10 +168,10 @@ class Colony:
                 cell.angle += float(rng.normal(0, 0.08))
             else:
                 cell.radius = mother.radius * float(rng.uniform(0.72, 0.82))
-                cell.elongation = float(rng.uniform(1.1, 1.5))
+                cell.elongation = float(rng.uniform(1.1, 1.5)) + 0.8 * cell.condensed
                 cell.angle = axis + np.pi / 2
                 cell.harmonics = draw_harmonics(rng, 0.7 * self.spec.deformation)
-                shift = cell.radius * float(rng.uniform(0.8, 1.2))
+                shift = cell.radius * float(rng.uniform(0.8, 1.2)) * (1 + 0.3 * cell.condensed)
             cell.velocity = mother.velocity + side * toward * 0.05 * self.spec.diameter
             cell.y += float(side * shift * toward[0])
             cell.x += float(side * shift * toward[1])
@@ -180,7 +196,9 @@ class Colony:
         mother = bud.bud_of
         if mother is None:
             return
-        distance = mother.radius + (0.8 if bud.radius < 0.5 * mother.radius else 0.92) * bud.radius
+        bud.neck = self.spec.neck * max(0.0, 1 - bud.radius / bud.full_radius)
+        closeness = 0.8 if bud.radius < 0.5 * mother.radius else 0.92
+        distance = mother.radius + (closeness + 1.1 * bud.neck) * bud.radius
         direction = mother.angle + bud.bud_angle
         bud.y = mother.y + float(np.sin(direction)) * distance
         bud.x = mother.x + float(np.cos(direction)) * distance
@@ -188,68 +206,14 @@ class Colony:
         bud.velocity = mother.velocity.copy()
 
 
+def _condense(cell: Cell, how_far: float) -> None:
+    """Shrink a nucleus to a bright plate, once."""
+    if not cell.condensed:
+        cell.radius *= 1 - 0.3 * how_far
+        cell.elongation = 1 + 1.4 * how_far
+    cell.condensed = how_far
+
+
 def _grown(cell: Cell) -> bool:
     """Whether a cell is large enough to divide."""
     return cell.radius > 0.85 * cell.full_radius
-
-
-def _relax(cells: list[Cell], spacing: float, *, rounds: int) -> None:
-    """Push cells that overlap apart, turning rods as well. Rods count as discs strung on their axes."""
-    if len(cells) < 2:
-        return
-    rods = cells[0].is_rod
-    steps = np.linspace(-1, 1, 4, dtype=np.float32) if rods else np.zeros(1, np.float32)
-    half = np.array([cell.rod_half_length if rods else 0.0 for cell in cells], np.float32)
-    radii = np.array([cell.rod_width if rods else cell.radius for cell in cells], np.float32)
-    center = np.array([(cell.y, cell.x) for cell in cells], np.float32)
-    angle = np.array([cell.angle for cell in cells], np.float32)
-    size = np.repeat(radii, len(steps)) * np.float32(spacing)
-    touching = size[:, None] + size[None, :]
-    owner = np.repeat(np.arange(len(cells)), len(steps))
-    touching[owner[:, None] == owner[None, :]] = -1
-    limit = np.array([0.5 * cell.radius for cell in cells], np.float32)[:, None]
-    for _ in range(rounds):
-        along = np.stack([np.sin(angle), np.cos(angle)], 1) * half[:, None]
-        offsets = along[:, None, :] * steps[None, :, None]
-        push = _pushes((center[:, None, :] + offsets).reshape(-1, 2), touching)
-        if push is None:
-            break
-        push = push.reshape(offsets.shape)
-        shift = push.sum(1) if len(steps) == 1 else 0.6 * push.sum(1)
-        center += np.clip(shift, -limit, limit)
-        if rods:
-            torque = (offsets[..., 1] * push[..., 0] - offsets[..., 0] * push[..., 1]).sum(1)
-            angle += np.clip(torque / (np.square(offsets).sum((1, 2)) + np.float32(1e-3)), -0.3, 0.3)
-    for index, cell in enumerate(cells):
-        cell.y, cell.x, cell.angle = float(center[index, 0]), float(center[index, 1]), float(angle[index])
-
-
-def _pushes(places: NDArray[np.float32], touching: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Displacement (N, 2) of discs at `places` that lie closer than `touching` (N, N); None if none does."""
-    dy, dx = np.subtract.outer(places[:, 0], places[:, 0]), np.subtract.outer(places[:, 1], places[:, 1])
-    square = dy * dy + dx * dx
-    first, second = np.nonzero((square < touching * touching) & (touching > 0))
-    if first.size == 0:
-        return None
-    distance = np.sqrt(square[first, second]) + np.float32(1e-3)
-    weight = np.float32(0.4) * (touching[first, second] - distance) / distance
-    count = len(places)
-    push_y = np.bincount(first, weight * dy[first, second], count)
-    push_x = np.bincount(first, weight * dx[first, second], count)
-    return np.stack([push_y, push_x], 1).astype(np.float32)
-
-
-def _uncrossed(cells: list[Cell]) -> list[Cell]:
-    """Rods without those that still lie across an earlier one."""
-    kept: list[Cell] = []
-    steps = np.linspace(-1, 1, 7)
-    taken = np.empty((0, 3))
-    for cell in cells:
-        along = np.array([np.sin(cell.angle), np.cos(cell.angle)]) * cell.rod_half_length
-        discs = np.array([cell.y, cell.x]) + steps[:, None] * along
-        apart = np.hypot(discs[:, None, 0] - taken[None, :, 0], discs[:, None, 1] - taken[None, :, 1])
-        if (apart < 0.55 * (cell.rod_width + taken[None, :, 2])).any():
-            continue
-        kept.append(cell)
-        taken = np.concatenate([taken, np.column_stack([discs, np.full(len(discs), cell.rod_width)])])
-    return kept

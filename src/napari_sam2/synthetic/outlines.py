@@ -39,6 +39,9 @@ def radius_tables(cells: list[Cell]) -> tuple[NDArray[np.float32], NDArray[np.fl
     stretch = np.sqrt(np.array([cell.elongation for cell in cells], np.float32))[:, None]
     ellipse = 1 / np.sqrt((np.cos(_ANGLES) / stretch) ** 2 + (np.sin(_ANGLES) * stretch) ** 2)
     table = radius * ellipse * np.clip(1 + bumps, 0.35, 1.9)
+    necks = np.array([cell.neck for cell in cells], np.float32)[:, None]
+    if necks.any():  # a bud's mother lies at the angle pi
+        table *= 1 + necks * np.exp(-(((_ANGLES - np.float32(np.pi)) / np.float32(0.3)) ** 2))
     slope = (np.roll(table, -1, 1) - np.roll(table, 1, 1)) * np.float32(NUM_ANGLES / (4 * np.pi)) / table
     return table.astype(np.float32), (1 / np.sqrt(1 + slope**2)).astype(np.float32)
 

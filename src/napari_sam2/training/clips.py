@@ -1,11 +1,12 @@
 """Training clips: synthetic movies cut to windows, with the masks of a few objects."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -16,6 +17,10 @@ MIN_AREA = 30
 CLIP_LENGTHS = (3, 4, 5, 8, 8)
 ABSENT_SHARE = 0.04
 """Of the objects of a clip: nothing is there where the user clicks."""
+GRACE = 2
+"""Frames for which the daughters of a division are one object after they have parted."""
+TOUCH = 2
+"""Pixels that two daughters grow for it to be seen whether they touch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +32,34 @@ class Clips:
     frames : (B, T, H, W) float16, 0..1
     packed : (B, O, T, H, W / 8) uint8
         Masks, eight pixels a byte. An object is present on the first frame, or never; it may leave later. After a
-        division a mother's mask is that of both daughters.
+        division a mother's mask is that of both daughters, see `follow`.
+    judged : (B, O, T) bool
+        Whether the mask is the only right answer.
     dense : (B, T, 4, H / 4, W / 4) float16
         Of all cells, see `dense_targets`.
     """
 
     frames: Tensor
     packed: Tensor
+    judged: Tensor
     dense: Tensor
 
     def to(self, device: torch.device | str) -> "Clips":
         """The same on a device."""
-        return Clips(*(t.to(device, non_blocking=True) for t in (self.frames, self.packed, self.dense)))
+        return Clips(*(t.to(device, non_blocking=True) for t in self._parts))
 
     def pin_memory(self) -> "Clips":
         """The same in memory that a GPU can fetch from."""
-        return Clips(*(t.pin_memory() for t in (self.frames, self.packed, self.dense)))
+        return Clips(*(t.pin_memory() for t in self._parts))
+
+    @classmethod
+    def together(cls, clips: Sequence["Clips"]) -> "Clips":
+        """One batch."""
+        return cls(*(torch.cat(parts) for parts in zip(*(c._parts for c in clips), strict=True)))
+
+    @property
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.frames, self.packed, self.judged, self.dense
 
     @property
     def masks(self) -> Tensor:
@@ -62,7 +79,7 @@ def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, si
     while True:
         movie = random_movie(rng, num_frames=num_frames, shape_yx=(size, size))
         frames, labels = _place(rng, _contrast(rng, movie.frames.astype(np.float32)), movie.labels)
-        families = _families(movie)
+        daughters = _daughters(movie)
         if rng.random() < 0.5 and not _divides(movie):  # time reversed; a division has no meaning backwards
             frames, labels = frames[::-1], labels[::-1]
         ids, areas = np.unique(labels[0], return_counts=True)
@@ -70,11 +87,14 @@ def draw_clip(rng: np.random.Generator, *, num_frames: int, num_objects: int, si
         if len(ids) == 0:
             continue
         chosen = rng.choice(ids, num_objects, replace=len(ids) < num_objects)
-        masks = np.stack([np.isin(labels, families.get(int(i), (int(i),))) for i in chosen])
+        masks, judged = (
+            np.stack(part) for part in zip(*(follow(labels, daughters, int(i)) for i in chosen), strict=True)
+        )
         dense = np.stack([dense_targets(frame) for frame in labels])
         if (dense[0, 0] == 0).any():
-            masks[rng.random(num_objects) < ABSENT_SHARE] = False
-        arrays = (frames.astype(np.float16), np.packbits(masks, axis=-1), dense)
+            absent = rng.random(num_objects) < ABSENT_SHARE
+            masks[absent], judged[absent] = False, True
+        arrays = (frames.astype(np.float16), np.packbits(masks, axis=-1), judged, dense)
         return Clips(*(torch.from_numpy(np.ascontiguousarray(a))[None] for a in arrays))
 
 
@@ -105,14 +125,47 @@ def _divides(movie: SyntheticMovie) -> bool:
     return any(t.parent for t in movie.tracks)
 
 
-def _families(movie: SyntheticMovie) -> dict[int, tuple[int, ...]]:
-    """Labels that make up a mother that ended in a division; a budding mother goes on alone."""
+def _daughters(movie: SyntheticMovie) -> dict[int, list[int]]:
+    """Daughters of mothers that ended in a division; a budding mother goes on alone."""
     last = {t.label: t.last for t in movie.tracks}
-    families: dict[int, tuple[int, ...]] = {}
+    daughters: dict[int, list[int]] = {}
     for track in movie.tracks:
         if track.parent and last.get(track.parent, track.first) < track.first:
-            families[track.parent] = (*families.get(track.parent, (track.parent,)), track.label)
-    return families
+            daughters.setdefault(track.parent, []).append(track.label)
+    return daughters
+
+
+def follow(
+    labels: NDArray[np.uint16], daughters: Mapping[int, Sequence[int]], label: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Masks of a cell and all that came of it, and on which frames they are the only right answer.
+
+    A mother's mask is that of her daughters while they touch, and for `GRACE` frames after. From then on a tracker may
+    as well go with one of them or stop, so nothing is judged.
+
+    Parameters
+    ----------
+    labels : (T, H, W)
+    daughters
+        Of each label that ended in a division.
+
+    Returns
+    -------
+    (T, H, W) bool and (T,) bool
+    """
+    family, waiting = [label], [label]
+    while waiting:
+        born = daughters.get(waiting.pop(), ())
+        family += born
+        waiting += born
+    masks = np.isin(labels, family)
+    judged = np.ones(len(labels), bool)
+    apart = 0
+    for t, mask in enumerate(masks if len(family) > 1 else ()):
+        divided = mask.any() and not (labels[t] == label).any()
+        apart += bool(divided and ndimage.label(ndimage.binary_dilation(mask, iterations=TOUCH))[1] > 1)
+        judged[t] = apart <= GRACE
+    return masks, judged
 
 
 def _contrast(rng: np.random.Generator, frames: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -152,11 +205,9 @@ def draw_batch(settings: TrainSettings, step: int) -> Clips:
         length = int(rng.choice(CLIP_LENGTHS))
         count = max(1, settings.frames_per_step // length)
     clips = [
-        draw_clip(rng, num_frames=length, num_objects=settings.objects, size=settings.window) for _ in range(count)
+        draw_clip(rng, num_frames=length, num_objects=settings.objects, size=settings.frame_size) for _ in range(count)
     ]
-    return Clips(
-        torch.cat([c.frames for c in clips]), torch.cat([c.packed for c in clips]), torch.cat([c.dense for c in clips])
-    )
+    return Clips.together(clips)
 
 
 class _Batches(Dataset[Clips]):

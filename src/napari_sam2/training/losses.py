@@ -17,7 +17,9 @@ class Loss:
     iou: Tensor
 
 
-def prediction_loss(prediction: MaskPrediction, truth: Tensor, *, max_weight: float) -> Loss:
+def prediction_loss(
+    prediction: MaskPrediction, truth: Tensor, *, max_weight: float, judged: Tensor | None = None
+) -> Loss:
     """Loss of N objects on one frame, masks compared at half of the window's resolution.
 
     Only the best of the candidates is trained as a mask, all of them predict their IoU; an absent object trains the
@@ -31,6 +33,8 @@ def prediction_loss(prediction: MaskPrediction, truth: Tensor, *, max_weight: fl
     max_weight
         Positive pixels weigh as all negative ones together, but at most so much each; without this, masks of small
         objects collapse to nothing.
+    judged : (N,) bool
+        Which objects count; by default all.
     """
     present = truth.flatten(1).any(1)
     target = F.avg_pool2d(truth[:, None], 2)  # (N, 1, 8h, 8w)
@@ -38,10 +42,12 @@ def prediction_loss(prediction: MaskPrediction, truth: Tensor, *, max_weight: fl
     per_mask = balanced_cross_entropy(logits, target, max_weight) + dice(logits, target)  # (N, M)
     true_iou = intersection_over_union(logits.detach() > 0, target > 0.5)
     best = per_mask.amin(1)
-    weight = present.float()
+    counts = torch.ones_like(present) if judged is None else judged
+    weight = (present & counts).float()
     count = weight.sum().clamp(min=1)
     iou_error = (prediction.candidate_ious.float() - true_iou).square().mean(1)
-    score = F.binary_cross_entropy_with_logits(prediction.object_score.float(), weight)
+    score = F.binary_cross_entropy_with_logits(prediction.object_score.float(), present.float(), counts.float())
+    score = score * len(counts) / counts.sum().clamp(min=1)
     total = (weight * (best + 2 * iou_error)).sum() / count + 0.5 * score
     chosen = prediction.candidate_ious.argmax(1)
     iou = (weight * true_iou.gather(1, chosen[:, None])[:, 0]).sum() / count

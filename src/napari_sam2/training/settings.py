@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from napari_sam2.errors import TrainingError
+
 StageName = Literal["dense", "images", "clips"]
 
 
@@ -48,10 +50,15 @@ class TrainSettings:
         While clips are learnt, every so many steps one is on single images, lest they be forgotten.
     window
         Side of a training window in pixels.
+    surroundings
+        Pixels around it on all sides. With 0 a window is all that is drawn. Else the larger frame is drawn and encoded
+        whole, and each object sees a window cut from its features, which follows it (see `views`).
     dense_rate, image_rate, clip_rate
         Peak learning rates of the stages; each warms up and falls off as a cosine.
     dense_weight
         Weight of the dense helper's loss while objects are learnt.
+    layer_decay
+        Factor on the rate of each block of the trunk for every block between it and the end of the trunk.
     weight_decay, clip_norm
         Of AdamW, for matrices and kernels only; norm to which gradients are clipped.
     ema
@@ -67,6 +74,8 @@ class TrainSettings:
         Which parts learn; "heads" are prompt encoder and mask decoder alone, on top of a model that knows cells.
     save_every
         Steps between two states on disk, from which a run that was stopped goes on.
+    validate_every
+        Steps between two validations; 0 for none.
     seed
         Of weights, movies, objects and clicks.
     workers
@@ -81,10 +90,12 @@ class TrainSettings:
     frames_per_step: int = 8
     image_every: int = 3
     window: int = 256
+    surroundings: int = 0
     dense_rate: float = 1.5e-3
     image_rate: float = 1e-3
     clip_rate: float = 1e-3
     dense_weight: float = 0.3
+    layer_decay: float = 1.0
     weight_decay: float = 0.05
     clip_norm: float = 1.0
     ema: float = 0.995
@@ -93,8 +104,22 @@ class TrainSettings:
     idle_share: float = 0.0
     learns: Literal["all", "heads"] = "all"
     save_every: int = 250
+    validate_every: int = 0
     seed: int = 20_000
     workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.surroundings < 0 or self.frame_size % 32 or not 0 < self.layer_decay <= 1:
+            raise TrainingError(
+                f"surroundings of {self.surroundings} pixels make frames of {self.frame_size} pixels, with a layer "
+                f"decay of {self.layer_decay}: expected 0 pixels or more, a multiple of 32 in all, and a decay above "
+                "0, at most 1"
+            )
+
+    @property
+    def frame_size(self) -> int:
+        """Side in pixels of the frames that are drawn."""
+        return self.window + 2 * self.surroundings
 
     @property
     def stages(self) -> tuple[Stage, Stage, Stage]:

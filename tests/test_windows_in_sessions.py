@@ -204,7 +204,9 @@ def test_by_default_all_is_remembered(toy, policy):
     assert sorted(scene.followed().bank.recent) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("policy", "looked_at"), [(MemoryPolicy(competes=True), True), (MemoryPolicy(max_change=1.5), False)])
+@pytest.mark.parametrize(
+    ("policy", "looked_at"), [(MemoryPolicy(competes=True), True), (MemoryPolicy(max_change=1.5), False)]
+)
 def test_a_distrusted_frame_is_not_remembered_when_a_propagation_goes_on_later(toy, policy, looked_at):
     track = [((CENTER, CENTER), 26 if t == 3 else 13) for t in range(40)]
     scene = Scene(toy, (320, 420), track, memory_policy=policy)

@@ -88,8 +88,8 @@ def test_an_object_in_the_hole_of_another_keeps_it():
 class Ragged(ToyModel):
     """Its tracked masks have a hole of a pixel of the network's, and a loose piece."""
 
-    def track(self, model, features, memories):
-        found = super().track(model, features, memories)
+    def track(self, model, features, memories, **more):
+        found = super().track(model, features, memories, **more)
         logits = found.logits.clone()
         for one in logits[:, 0]:
             ys, xs = np.nonzero(one.numpy() > 0)
@@ -108,10 +108,10 @@ def test_what_is_shown_and_stored_is_clean_and_what_is_remembered_is_not(ragged,
     remembered = []
     memorize = ragged.memorize
 
-    def noting(model, features, prediction, *, prompted):
+    def noting(model, features, prediction, *, prompted, **more):
         if not prompted:
             remembered.append(float((prediction.logits > 0).sum()))
-        return memorize(model, features, prediction, prompted=prompted)
+        return memorize(model, features, prediction, prompted=prompted, **more)
 
     monkeypatch.setattr("napari_sam2.propagation.memorize", noting)
     areas, first_memories = {}, []

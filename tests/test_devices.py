@@ -87,7 +87,7 @@ def test_row06_out_of_memory_halves_the_batch_and_carries_on(session, monkeypatc
     expected = {r.frame: [(m.object_id, m.area) for m in r.masks] for r in session.propagate("forward")}
     real, sizes = propagation.track, []
 
-    def small_device(model, features, memories):
+    def small_device(model, features, memories, **more):
         sizes.append(len(memories.steps))
         if len(memories.steps) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -104,7 +104,7 @@ def test_row06_out_of_memory_halves_the_batch_and_carries_on(session, monkeypatc
 
 
 def test_a_device_too_small_for_one_object_says_so(session, monkeypatch):
-    def no_device(*_):
+    def no_device(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     _answer_all(session)
@@ -135,9 +135,9 @@ def test_numbers_that_are_not_finite_go_to_the_cpu_from_apples_gpu(session, monk
     follower = session._follower
     apple, real, tried = OnApple(session._follower.model), propagation.track, []
 
-    def wrong_on_apple(model, features, memories):
+    def wrong_on_apple(model, features, memories, **more):
         tried.append(model.where)
-        prediction = real(model.network, features, memories)
+        prediction = real(model.network, features, memories, **more)
         if model.where == "mps":
             return dataclasses.replace(prediction, logits=prediction.logits * torch.nan)
         return prediction
@@ -154,7 +154,7 @@ def test_numbers_that_are_not_finite_go_to_the_cpu_from_apples_gpu(session, monk
             self if "type" in dir(a[0]) and not isinstance(a[0], torch.device) else f(self, *a)
         ),
     )
-    follower.model = follower._encoder.model = apple
+    follower.model = follower._encoder.model = follower._runs._model = apple
     with pytest.warns(UserWarning, match=r"mps.*CPU"):
         results = list(session.propagate("forward"))
     assert tried == ["mps", "cpu", "cpu", "cpu"]
@@ -165,8 +165,8 @@ def test_numbers_that_are_not_finite_elsewhere_are_an_error(session, monkeypatch
     _answer_all(session)
     real = propagation.track
 
-    def wrong(*args):
-        prediction = real(*args)
+    def wrong(*args, **more):
+        prediction = real(*args, **more)
         return dataclasses.replace(prediction, object_score=prediction.object_score * torch.nan)
 
     monkeypatch.setattr(propagation, "track", wrong)

@@ -204,7 +204,9 @@ def test_by_default_all_is_remembered(toy, policy):
     assert sorted(scene.followed().bank.recent) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize(("policy", "looked_at"), [(MemoryPolicy(competes=True), True), (MemoryPolicy(max_change=1.5), False)])
+@pytest.mark.parametrize(
+    ("policy", "looked_at"), [(MemoryPolicy(competes=True), True), (MemoryPolicy(max_change=1.5), False)]
+)
 def test_a_distrusted_frame_is_not_remembered_when_a_propagation_goes_on_later(toy, policy, looked_at):
     track = [((CENTER, CENTER), 26 if t == 3 else 13) for t in range(40)]
     scene = Scene(toy, (320, 420), track, memory_policy=policy)
@@ -248,10 +250,10 @@ def memorized(toy, monkeypatch, frame):
     """Logits that are made a memory of, of objects tracked to a frame."""
     kept = []
 
-    def memorize(model, features, prediction, *, prompted):
+    def memorize(model, features, prediction, *, prompted, **more):
         if toy.frame == frame and not prompted:
             kept.extend(prediction.logits[:, 0].numpy())
-        return toy.memorize(model, features, prediction, prompted=prompted)
+        return toy.memorize(model, features, prediction, prompted=prompted, **more)
 
     monkeypatch.setattr(propagation, "memorize", memorize)
     return kept

@@ -5,7 +5,7 @@ the middle of the window; each memory holds the number of its frame. Logged are 
 the prompts said.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ class ToyModel:
         stride4 = torch.nn.functional.avg_pool2d(image[:, :1], 4)
         return FrameFeatures(stride4[..., ::4, ::4], stride4[..., ::2, ::2], stride4)
 
-    def segment(self, _, features, prompt, *, memories=None, previous_logits=None):
+    def segment(self, _, features, prompt, *, memories=None, previous_logits=None, present_above=0.0):
         self._note("segment", memories)
         if isinstance(prompt, MaskInput):
             return prediction([torch.nn.functional.avg_pool2d(prompt.mask, 4)[0, 0].numpy() * 20 - 10])
@@ -66,9 +66,9 @@ class ToyModel:
             inside = 0 <= row < len(pieces) and 0 <= column < len(pieces)
             label = pieces[row, column] if inside else 0
             found.append(np.where(pieces == label, self.clicked_logit, -10) if label else absent(pieces))
-        return prediction(found)
+        return present(prediction(found), present_above)
 
-    def track(self, _, features, memories):
+    def track(self, _, features, memories, *, present_above=0.0):
         self._note("track", memories)
         found = []
         for image in features.stride4.expand(len(memories.steps), -1, -1, -1):
@@ -79,9 +79,9 @@ class ToyModel:
                 continue
             nearest = 1 + np.argmin(((middles - len(pieces) / 2) ** 2).sum(1))
             found.append(np.where(pieces == nearest, self.tracked_logit, -10))
-        return prediction(found)
+        return present(prediction(found), present_above)
 
-    def memorize(self, _, features, prediction, *, prompted):
+    def memorize(self, _, features, prediction, *, prompted, present_above=0.0):
         count = len(prediction.logits)
         return FrameMemory(torch.full((count, 1, 2, 2), float(self.frame)), prediction.pointer)
 
@@ -99,6 +99,12 @@ def pieces_of(image):
 
 def absent(pieces):
     return np.full(pieces.shape, -1024, np.float32)
+
+
+def present(prediction, above):
+    """What is there by its score, as the network leaves it."""
+    is_there = (prediction.object_score > above)[:, None, None, None]
+    return replace(prediction, logits=torch.where(is_there, prediction.candidates, -1024.0))
 
 
 def prediction(logits):

@@ -37,10 +37,12 @@ ALL_RECENT = MemoryPolicy(competes=True)
 
 
 def open_scene(toy: ToyModel, *, hidden: range = range(0), **settings) -> TrackingSession:
-    """A session on the movie, in which nothing is to be seen on the `hidden` frames; all recent frames are looked at."""
+    """A session on the movie, in which nothing is to be seen on the `hidden` frames."""
     frames = (truth() > 0).astype(np.float32)
     frames[hidden.start : hidden.stop] = 0
-    return TrackingSession(Video(frames, contrast=(0, 1)), toy, **{"diameter": 2 * RADIUS, "memory_policy": ALL_RECENT} | settings)
+    return TrackingSession(
+        Video(frames, contrast=(0, 1)), toy, **{"diameter": 2 * RADIUS, "memory_policy": ALL_RECENT} | settings
+    )
 
 
 def click(frame: int, object_id: int, disc: int, dy: float = 0, *, positive: bool = True) -> PointPrompt:

@@ -110,7 +110,7 @@ class MaskPrediction:
     predicted_iou : (N,)
         The model's own estimate of the mask's IoU, 0..1.
     object_score : (N,)
-        Logit; at or below 0 the object is absent.
+        Logit; at or below 0, or what was given for that, the object is absent.
     pointer : (N, C)
         Object pointer, what later frames remember of the object itself.
     candidates : (N, M, 4h, 4w)

@@ -47,6 +47,7 @@ def segment(
     *,
     memories: MemorySelection | None = None,
     previous_logits: Tensor | None = None,
+    present_above: float = 0.0,
 ) -> MaskPrediction:
     """Masks of N objects on a frame they are prompted on.
 
@@ -60,6 +61,8 @@ def segment(
         What the objects remember, for a correction on a tracked frame; None on their first frame.
     previous_logits : (N, 1, 4h, 4w), optional
         The masks to be corrected, fed back as mask prompts.
+    present_above
+        Logit of the object score above which an object is there.
     """
     if isinstance(prompt, MaskInput):
         return _mask_as_output(model, features, prompt.mask)
@@ -70,24 +73,35 @@ def segment(
         mask_input = model.prompt_map(prompt.xy, prompt.labels, mask_input, (4 * height, 4 * width))
     proposals = decode(model, features, image, prompt, mask_input)
     is_ambiguous = int((prompt.labels != NOT_A_POINT).sum(1).max()) <= 1
-    return _choose(model, ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training))
+    chosen = ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training)
+    return _choose(model, chosen, present_above)
 
 
-def track(model: SAM2, features: FrameFeatures, memories: MemorySelection) -> MaskPrediction:
-    """Masks of N objects on a frame without prompts, from what they remember; the best of three each."""
+def track(
+    model: SAM2, features: FrameFeatures, memories: MemorySelection, *, present_above: float = 0.0
+) -> MaskPrediction:
+    """Masks of N objects on a frame without prompts, from what they remember; the best of three each.
+
+    `present_above` is as of `segment`.
+    """
     image = condition_on_memory(model, features, memories)
     nothing = PointTokens(image.new_zeros(len(image), 1, 2), torch.full((len(image), 1), NOT_A_POINT).to(image.device))
-    return _choose(model, ambiguous(decode(model, features, image, nothing, None)))
+    return _choose(model, ambiguous(decode(model, features, image, nothing, None)), present_above)
 
 
-def memorize(model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
-    """What the frame leaves behind; on prompted frames the mask is binarized first (not while training)."""
+def memorize(
+    model: SAM2, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool, present_above: float = 0.0
+) -> FrameMemory:
+    """What the frame leaves behind; on prompted frames the mask is binarized first (not while training).
+
+    `present_above` is as of `segment`.
+    """
     logits = resize_logits(prediction.logits, features.image_size)
     mask = (logits > 0).to(logits.dtype) if prompted and not model.training else logits.sigmoid()
     with model.arithmetic():
         memory = model.memory_encoder(features.stride16, mask * MASK_SCALE + MASK_BIAS)
     if model.no_obj_embed_spatial is not None:
-        absent = (prediction.object_score <= 0).to(memory.dtype)[:, None, None, None]
+        absent = (prediction.object_score <= present_above).to(memory.dtype)[:, None, None, None]
         memory = memory + absent * model.no_obj_embed_spatial[..., None, None]
     return FrameMemory(memory, prediction.pointer)
 
@@ -154,12 +168,12 @@ def decode(
     )
 
 
-def _choose(model: SAM2, proposals: Proposals) -> MaskPrediction:
+def _choose(model: SAM2, proposals: Proposals, present_above: float = 0.0) -> MaskPrediction:
     """The best proposal of each object, its pointer, and nothing where the object is absent."""
     rows = torch.arange(len(proposals.logits), device=proposals.logits.device)
     best = proposals.predicted_iou.argmax(1)
     token = proposals.tokens[rows, best] if proposals.tokens.shape[1] > 1 else proposals.tokens[:, 0]
-    present = proposals.object_score > 0
+    present = proposals.object_score > present_above
     logits = torch.where(present[:, None, None, None], proposals.logits[rows, best][:, None], ABSENT_LOGIT)
     return MaskPrediction(
         logits=logits,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_sam2.settings import EverythingSettings
     from napari_sam2.tracking_session import TrackingSession
+    from napari_sam2.tuning import Tuning
     from napari_sam2.video import Video
 
     __version__: str
@@ -30,6 +31,7 @@ __all__ = [
     "MemoryPolicy",
     "PointPrompt",
     "TrackingSession",
+    "Tuning",
     "Video",
     "__version__",
     "everything",
@@ -50,6 +52,7 @@ _HOMES = {
     "MemoryPolicy": "napari_sam2.memory_policy",
     "PointPrompt": "napari_sam2.prompts",
     "TrackingSession": "napari_sam2.tracking_session",
+    "Tuning": "napari_sam2.tuning",
     "Video": "napari_sam2.video",
     "everything": "napari_sam2.api",
     "load_model": "napari_sam2.models",

@@ -28,6 +28,7 @@ from napari_sam2.session_files.session_folder import reopen_session as reopen_se
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 from napari_sam2.tracking_session import FrameResult, TrackingSession
+from napari_sam2.tuning import AS_TRAINED, Tuning
 from napari_sam2.video import Video
 
 Progress = Callable[[FrameResult, int, int], object]
@@ -83,7 +84,9 @@ def open_session(
     max_prompted: int | None = None,
     restart_at_prompts: bool = False,
     memory_policy: str | MemoryPolicy | None = None,
+    max_recent: int | None = None,
     cleaning: Cleaning | None = None,
+    tuning: Tuning = AS_TRAINED,
     autosave: str | os.PathLike[str] | None = None,
     history_bytes: int = HISTORY_BYTES,
 ) -> TrackingSession:
@@ -101,10 +104,12 @@ def open_session(
         Intensities that become black and white; by default percentiles of sampled frames.
     device, precision, windows
         See `load_model`.
-    max_prompted, restart_at_prompts, memory_policy
+    max_prompted, restart_at_prompts, memory_policy, max_recent
         What objects remember; see `TrackingSession`.
     cleaning
         How masks are tidied up; by default they are only kept apart. See `Cleaning`.
+    tuning
+        Thresholds, and sizes of windows and of what is kept; see `Tuning`.
     autosave
         A folder to be made, in which all that is done is stored at once; `reopen_session` opens it again.
     history_bytes
@@ -128,7 +133,9 @@ def open_session(
         max_prompted=max_prompted,
         restart_at_prompts=restart_at_prompts,
         memory_policy=memory_policy,
+        max_recent=max_recent,
         cleaning=cleaning,
+        tuning=tuning,
         history_bytes=history_bytes,
     )
     if autosave is not None:

@@ -23,10 +23,11 @@ PIXELS_AT_ONCE = 2**21
 class FrameEncoder:
     """Features of windows of frames; keeps the last frame, the next one, and a bounded number of features."""
 
-    def __init__(self, video: Video, model: SAM2) -> None:
+    def __init__(self, video: Video, model: SAM2, cache_bytes: int | None = None) -> None:
         self.video = video
         self.model = model
-        self._cache = FeatureCache(WHOLE_FRAMES if model.config.object_diameter is None else WINDOWS)
+        usual = WHOLE_FRAMES if model.config.object_diameter is None else WINDOWS
+        self._cache = FeatureCache(usual if cache_bytes is None else cache_bytes)
         self._frame: tuple[int, Tensor] | None = None
         self._reader = ThreadPoolExecutor(1, "napari-sam2 reader")
         self._next: tuple[int, Future[Tensor]] | None = None

@@ -27,10 +27,9 @@ def session(viewer: Any) -> "TrackingSession":
     MovieError, CheckpointError
         If it cannot be opened.
     """
-    from napari_sam2.widget import TrackerWidget
+    from napari_sam2.widget.docked import docked_widget
 
-    docked = getattr(viewer.window, "dock_widgets", {}).values()
-    widget = next((widget for widget in docked if isinstance(widget, TrackerWidget)), None)
+    widget = docked_widget(viewer)
     if widget is None:
         raise SessionError("there is no session in this viewer: open Plugins > Track cells (SAM 2) first")
     if widget.controller is None:

@@ -1,7 +1,7 @@
 """Which tracked frames an object may remember: the rules that keep a mistake from being believed for ever."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari_sam2.errors import PromptError
 from napari_sam2.overlaps import SeenMask
@@ -75,16 +75,16 @@ CELLS = MemoryPolicy(competes=True, max_recent=3)
 POLICIES = {"original": ORIGINAL, "cells": CELLS}
 
 
-def find_policy(name: str | MemoryPolicy) -> MemoryPolicy:
-    """A policy by name, or the one given.
+def find_policy(name: str | MemoryPolicy, *, max_recent: int | None = None) -> MemoryPolicy:
+    """A policy by name, or the one given; with another `max_recent`, if there is one.
 
     Raises
     ------
     PromptError
-        If there is none of that name.
+        If there is none of that name, or `max_recent` is negative.
     """
     if isinstance(name, MemoryPolicy):
-        return name
+        return name if max_recent is None else replace(name, max_recent=max_recent)
     if name not in POLICIES:
         raise PromptError(f"there is no memory policy {name!r}; choose from: {', '.join(POLICIES)}")
-    return POLICIES[name]
+    return find_policy(POLICIES[name], max_recent=max_recent)

@@ -1,5 +1,6 @@
 """Mask logits of objects on one frame, and which object a pixel belongs to."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ class SeenMask:
     claim
         Who yields to whom (`TRACKED`, `CLICKED`, `PAINTED`): pixels go to the higher claim, among equal ones to the
         higher logit.
+    present_above
+        Score, a logit, above which the object is there.
     """
 
     logits: NDArray[np.float32]
@@ -40,12 +43,13 @@ class SeenMask:
     score: float
     predicted_iou: float
     claim: int = 0
+    present_above: float = 0.0
 
     @classmethod
     def of(cls, mask: FrameMask) -> "SeenMask":
         """A mask that stands as it is: it claims its pixels as a painted one does."""
         logits = np.where(mask.crop, np.float32(1), np.float32(-1))
-        return cls(logits, (mask.box[0], mask.box[1]), mask.score, mask.predicted_iou, PAINTED)
+        return cls(logits, (mask.box[0], mask.box[1]), mask.score, mask.predicted_iou, PAINTED, -math.inf)
 
     def to_frame_mask(self, frame: int, object_id: int, won: NDArray[np.bool_] | None = None) -> FrameMask | None:
         """The mask; or what it `won` (of the shape of the logits) against others; None if it is empty."""
@@ -72,9 +76,14 @@ class SeenMask:
         return int(np.count_nonzero(self.logits > 0))
 
     @property
+    def is_absent(self) -> bool:
+        """Whether the object is not there, by its score."""
+        return self.score <= self.present_above
+
+    @property
     def is_lost(self) -> bool:
         """Whether the object is not there, by its score or for want of a pixel."""
-        return self.score <= 0 or not self.area
+        return self.is_absent or not self.area
 
     @property
     def centroid(self) -> tuple[float, float] | None:

@@ -3,41 +3,43 @@
 Nothing here knows of prompts as a user gives them in time, of masklets or of layers; the session does.
 """
 
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
-from napari_sam2.devices import give_back_memory, is_out_of_memory
-from napari_sam2.errors import DeviceError
+from napari_sam2.devices import give_back_memory
 from napari_sam2.followed_object import FollowedObject, PromptedFrame, center_of
 from napari_sam2.frame_encoder import FrameEncoder
 from napari_sam2.masklets import FrameMask
 from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
+from napari_sam2.network_runs import NetworkRuns, checked
 from napari_sam2.overlaps import CLICKED, PAINTED, TRACKED, SeenMask
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.sightings import Sighting
+from napari_sam2.tuning import AS_TRAINED, Tuning
 from napari_sam2.video import Video
 from napari_sam2.window_choice import WindowChoice, prompt_tokens
 from sam2_torch.memory_bank import MemoryBank, MemoryRules, MemorySelection, stack_selections
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import MaskInput, MaskPrediction, stack_predictions
+from sam2_torch.outputs import (
+    FrameFeatures,
+    FrameMemory,
+    MaskInput,
+    MaskPrediction,
+    PointTokens,
+    stack_predictions,
+)
 from sam2_torch.video_predictor import memorize, segment, track
 from sam2_torch.windows import Window, cut_mask, paste
 
-OBJECTS_PER_BATCH = 32
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
-
-A = TypeVar("A")
-R = TypeVar("R")
-
 
 _Look = tuple[FollowedObject, Window, MemorySelection]
 
@@ -54,6 +56,7 @@ class Follower:
         rules: MemoryRules | None = None,
         policy: MemoryPolicy = ORIGINAL,
         cleaning: Cleaning | None = None,
+        tuning: Tuning = AS_TRAINED,
     ) -> None:
         self.video = video
         self.model = model
@@ -61,9 +64,10 @@ class Follower:
         self.rules = MemoryRules.of(model.config) if rules is None else rules
         self.policy = policy
         self.cleaning = cleaning or Cleaning()
-        self._encoder = FrameEncoder(video, model)
-        self.windows = WindowChoice(video, model, self._encoder, diameter=diameter)
-        self._objects_per_batch = OBJECTS_PER_BATCH
+        self._tuning = tuning
+        self._encoder = FrameEncoder(video, model, tuning.cache_bytes)
+        self.windows = WindowChoice(video, model, self._encoder, diameter=diameter, tokens=tuning.window_tokens)
+        self._runs = NetworkRuns(model, forget=self._encoder.forget)
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
@@ -98,7 +102,7 @@ class Follower:
             before, window = None, self.windows.for_prompts(followed, frame, prompts, near)
         previous = None if before is None else before.prediction
         answer = partial(self._answer, followed, frame, prompts, window, previous, memory_direction)
-        prediction = self._on_a_sound_device(answer)
+        prediction = self._runs.on_a_sound_device(answer)
         followed.prompted[frame] = PromptedFrame(window, prediction.without_candidates())
         return self.show_prompted(followed, frame, prompts)
 
@@ -123,17 +127,17 @@ class Follower:
         features = self._encoder.encode(frame, [window])
         if prompts.mask is not None:
             mask = torch.from_numpy(prompts.mask.mask.copy()).to(device)
-            painted = self._checked(segment(self.model, features, MaskInput(cut_mask(mask, window))))
+            painted = checked(self._segment(features, MaskInput(cut_mask(mask, window))))
             if prompts.is_painted:
                 return painted
             previous = painted if previous is None else previous
         memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
         if memories is not None:
             memories = memories.to(device)
-            previous = track(self.model, features, memories) if previous is None else previous
+            previous = self._track(features, memories) if previous is None else previous
         logits = None if previous is None else previous.logits.to(device)
         tokens = prompt_tokens(prompts, window, device)
-        return self._checked(segment(self.model, features, tokens, memories=memories, previous_logits=logits))
+        return checked(self._segment(features, tokens, memories=memories, previous_logits=logits))
 
     def show_prompted(self, followed: FollowedObject, frame: int, prompts: ObjectPrompts) -> SeenMask:
         """The mask of a prompted frame, and the window moves there; a painted one is exactly what was painted."""
@@ -141,7 +145,7 @@ class Follower:
         seen = self._seen(prompted.window, prompted.prediction, CLICKED)
         if prompts.mask is not None and prompts.is_painted:
             painted = np.where(prompts.mask.crop, np.float32(1), np.float32(-1))
-            seen = SeenMask(painted, prompts.mask.offset, seen.score, seen.predicted_iou, PAINTED)
+            seen = replace(seen, logits=painted, offset=prompts.mask.offset, claim=PAINTED)
         self.look_at(followed, seen.centroid or center_of(prompted.window))
         return seen
 
@@ -152,11 +156,11 @@ class Follower:
             followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
             followed.diameter_from = mask.frame
         window = self.windows.on(followed, mask.centroid)
-        prediction = self._on_a_sound_device(partial(self._given, mask, window)).without_candidates()
+        prediction = self._runs.on_a_sound_device(partial(self._given, mask, window)).without_candidates()
         score, iou = prediction.object_score, prediction.predicted_iou
         prediction = replace(
             prediction,
-            object_score=torch.full_like(score, max(mask.score, 1e-3)),
+            object_score=torch.full_like(score, max(mask.score, self._tuning.score_threshold + 1e-3)),
             predicted_iou=torch.full_like(iou, mask.predicted_iou),
         )
         followed.prompted[mask.frame] = PromptedFrame(window, prediction)
@@ -168,7 +172,7 @@ class Follower:
         mask.paint(full, 1)
         features = self._encoder.encode(mask.frame, [window])
         shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
-        return self._checked(segment(self.model, features, MaskInput(shown)))
+        return checked(self._segment(features, MaskInput(shown)))
 
     @torch.inference_mode()
     def remember_prompts(self, followed: FollowedObject) -> None:
@@ -176,8 +180,8 @@ class Follower:
         for frame, prompted in followed.prompted.items():
             if frame not in followed.bank.prompted:
                 features = self._encoder.encode(frame, [prompted.window])
-                memory = memorize(self.model, features, prompted.prediction.to(self.model.device), prompted=True)
-                followed.bank.add(frame, memory.to(torch.bfloat16), prompted=True)
+                memory = self._memorize(features, prompted.prediction.to(self.model.device), prompted=True)
+                followed.bank.add(frame, memory, prompted=True)
 
     @torch.inference_mode()
     def remember_approved(self, followed: FollowedObject, masks: Iterable[FrameMask]) -> None:
@@ -188,8 +192,8 @@ class Follower:
                 followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
             window = self.windows.on(followed, mask.centroid)
             features = self._encoder.encode(mask.frame, [window])
-            memory = memorize(self.model, features, self._given(mask, window), prompted=True)
-            followed.bank.add(mask.frame, memory.to(torch.bfloat16), prompted=True)
+            memory = self._memorize(features, self._given(mask, window), prompted=True)
+            followed.bank.add(mask.frame, memory, prompted=True)
 
     @torch.inference_mode()
     def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask], *, frame: int, direction: int) -> None:
@@ -198,7 +202,7 @@ class Follower:
             window = self.windows.on(followed, mask.centroid)
             prediction = self._given(mask, window)
             features = self._encoder.encode(mask.frame, [window])
-            memory = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16)
+            memory = self._memorize(features, prediction, prompted=False)
             followed.bank.restore(
                 mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
             )
@@ -225,13 +229,13 @@ class Follower:
             if selection is None:
                 raise ValueError(f"object {followed.object_id} has no memories; remember its prompts first")
             alike.setdefault((*window.size, *selection.layout), []).append((followed, window, selection))
-        found = [s for group in alike.values() for s in self._in_batches(group, partial(self._track_batch, frame))]
+        found = [s for group in alike.values() for s in self._runs.in_batches(group, partial(self._track_batch, frame))]
         return {sighting.followed.object_id: sighting for sighting in found}
 
     def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
         features = self._encoder.encode(frame, [window for _, window, _ in looks])
         selections = stack_selections([selection for _, _, selection in looks]).to(self.model.device)
-        prediction = self._checked(track(self.model, features, selections)).without_candidates()
+        prediction = checked(self._track(features, selections)).without_candidates()
         shown = prediction.to(torch.device("cpu"))  # all of them in one go
         return [
             Sighting(followed, window, prediction.select([i]), self._seen(window, shown.select([i]), TRACKED))
@@ -268,7 +272,7 @@ class Follower:
         for sighting in trusted:
             by_size.setdefault(sighting.window.size, []).append(sighting)
         for group in by_size.values():
-            self._in_batches(group, partial(self._remember_batch, frame))
+            self._runs.in_batches(group, partial(self._remember_batch, frame))
         for sighting in trusted:
             sighting.followed.last = sighting.seen
         for sighting in sightings:
@@ -281,27 +285,10 @@ class Follower:
         features = self._encoder.encode(frame, [sighting.window for sighting in sightings])
         # Since it was made, the model may have moved to the CPU.
         prediction = stack_predictions([sighting.prediction.to(self.model.device) for sighting in sightings])
-        memories = memorize(self.model, features, prediction, prompted=False).to(torch.bfloat16).split()
+        memories = self._memorize(features, prediction, prompted=False).split()
         for sighting, memory in zip(sightings, memories, strict=True):
             sighting.followed.bank.add(frame, memory, prompted=False)
         return []
-
-    def _in_batches(self, items: Sequence[A], work: Callable[[Sequence[A]], list[R]]) -> list[R]:
-        """The results for all items, so many at a time as there is memory for."""
-        results: list[R] = []
-        waiting = items
-        while waiting:
-            batch = waiting[: self._objects_per_batch]
-            try:
-                results += self._on_a_sound_device(partial(work, batch))
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error) or len(batch) == 1:
-                    raise
-                self._objects_per_batch = len(batch) // 2
-                give_back_memory(self.model.device)
-            else:
-                waiting = waiting[len(batch) :]
-        return results
 
     def _wider(self, sighting: Sighting) -> Window | None:
         """The window for a second look, if one is called for."""
@@ -321,25 +308,15 @@ class Follower:
         if normal is not None and max(seen.logits.shape) > ROOM * max(normal.height, normal.width):
             followed.window = self.windows.on(followed, at, wide=True)
 
-    def _checked(self, prediction: MaskPrediction) -> MaskPrediction:
-        if not prediction.is_finite:
-            raise DeviceError(
-                f"The network gave numbers that are not finite on the device {self.model.device}. "
-                "Choose another device, or float32 instead of bfloat16."
-            )
-        return prediction
+    def _segment(self, features: FrameFeatures, prompt: PointTokens | MaskInput, **more: Any) -> MaskPrediction:
+        return segment(self.model, features, prompt, present_above=self._tuning.score_threshold, **more)
 
-    def _on_a_sound_device(self, work: Callable[[], R]) -> R:
-        """Do the work; if Apple's GPU gets it wrong, once more on the CPU, where the model stays from then on."""
-        try:
-            return work()
-        except DeviceError:
-            if self.model.device.type != "mps":
-                raise
-        warnings.warn("The device mps gave numbers that are not finite: the CPU goes on in its place.", stacklevel=2)
-        self.model.to("cpu")
-        self._encoder.forget()
-        return work()
+    def _track(self, features: FrameFeatures, memories: MemorySelection) -> MaskPrediction:
+        return track(self.model, features, memories, present_above=self._tuning.score_threshold)
+
+    def _memorize(self, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
+        above = self._tuning.score_threshold
+        return memorize(self.model, features, prediction, prompted=prompted, present_above=above).to(torch.bfloat16)
 
     def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
         """Look for the object around (y, x) next."""
@@ -348,4 +325,5 @@ class Follower:
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
         logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
-        return SeenMask(logits.numpy(), offset, score, iou, claim).cleaned(self.cleaning)
+        above = logits.numpy() - np.float32(self._tuning.mask_threshold)
+        return SeenMask(above, offset, score, iou, claim, self._tuning.score_threshold).cleaned(self.cleaning)

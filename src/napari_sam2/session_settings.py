@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError
 from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
+from napari_sam2.tuning import AS_TRAINED, Tuning
 from sam2_torch.memory_bank import MemoryRules
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class SessionSettings:
     restart_at_prompts: bool = False
     memory_policy: MemoryPolicy = ORIGINAL
     cleaning: Cleaning = field(default_factory=Cleaning)
+    tuning: Tuning = AS_TRAINED
 
     def __post_init__(self) -> None:
         diameter, max_prompted = self.diameter, self.max_prompted
@@ -34,6 +36,11 @@ class SessionSettings:
             raise PromptError(f"diameter is {diameter}, expected 1 to 10000 pixels; leave it out to have it estimated")
         if max_prompted is not None and max_prompted < 1:
             raise PromptError(f"max_prompted is {max_prompted}, expected 1 or more; leave it out to use all prompts")
+
+    def answers_as(self, other: "SessionSettings") -> bool:
+        """Whether prompts that were answered under other settings need not be answered anew under these."""
+        kept = replace(self.tuning, cache_bytes=other.tuning.cache_bytes)
+        return replace(self, cleaning=other.cleaning, tuning=kept) == other
 
     def rules(self, config: "SAM2Config") -> MemoryRules:
         """How far memory reaches with a model."""

@@ -147,7 +147,7 @@ class TrackedObject(ObjectState):
             signs = signs_of(mask, before, self._follower.video.shape_yx, lost=lost[0], lost_to=lost[1])
             mask = replace(mask, signs=signs)
             self.masklet.add(mask)
-        elif seen.score <= 0:
+        elif seen.is_absent:
             self.masklet.mark_absent(frame)
         else:
             self.masklet.remove(frame)

@@ -25,8 +25,10 @@ from napari_sam2.session_log import SessionLogs
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.session_settings import SessionSettings
 from napari_sam2.settings import EverythingSettings
+from napari_sam2.tuning import AS_TRAINED, Tuning
 from napari_sam2.video import Video
 from sam2_torch.mask_generator import Progress
+from sam2_torch.windows import STRIDE
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
@@ -64,8 +66,12 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
     memory_policy
         Which tracked frames are remembered: "original", "cells", or a `MemoryPolicy`; by default that of the model, the
         original one for a model that sees whole frames.
+    max_recent
+        At most so many recent frames are looked at, in place of what the memory policy says.
     cleaning
         How masks are tidied up before they are shown and stored; by default they are only kept apart.
+    tuning
+        Thresholds, and sizes of windows and of what is kept.
     history_bytes
         About how many bytes the steps that `undo` can take back may take; 0 for none at all.
     """
@@ -79,12 +85,16 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         max_prompted: int | None = None,
         restart_at_prompts: bool = False,
         memory_policy: str | MemoryPolicy | None = None,
+        max_recent: int | None = None,
         cleaning: Cleaning | None = None,
+        tuning: Tuning = AS_TRAINED,
         history_bytes: int = HISTORY_BYTES,
     ) -> None:
         default = "original" if model.config.object_diameter is None else "cells"
-        policy = find_policy(default if memory_policy is None else memory_policy)
-        self._settings = SessionSettings(diameter, max_prompted, restart_at_prompts, policy, cleaning or Cleaning())
+        policy = find_policy(default if memory_policy is None else memory_policy, max_recent=max_recent)
+        cleaning = cleaning or Cleaning()
+        self._settings = SessionSettings(diameter, max_prompted, restart_at_prompts, policy, cleaning, tuning)
+        tuning.check_window(model.config.image_size // STRIDE)
         self.video = video
         self._follower = Follower(
             video,
@@ -93,6 +103,7 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
             rules=self._settings.rules(model.config),
             policy=policy,
             cleaning=cleaning,
+            tuning=tuning,
         )
         self._objects = SessionObjects(self._follower)
         self.run: Run | None = None

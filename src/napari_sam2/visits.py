@@ -43,5 +43,5 @@ def visit(
         if mask is not None:
             masks.append(mask)
         else:
-            (absent if seen[i].score <= 0 else empty).append(i)
+            (absent if seen[i].is_absent else empty).append(i)
     return FrameResult(frame, tuple(masks), tuple(absent), tuple(empty), doubtful)

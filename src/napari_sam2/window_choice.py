@@ -20,13 +20,22 @@ DIAMETER_LIMITS = (6.0, 400.0)
 
 
 class WindowChoice:
-    """Chooses windows for one model on one movie: the whole frame, or a window at a scale that suits the object."""
+    """Chooses windows for one model on one movie: the whole frame, or a window at a scale that suits the object.
 
-    def __init__(self, video: Video, model: SAM2, encoder: FrameEncoder, *, diameter: float | None) -> None:
+    Parameters
+    ----------
+    tokens
+        Side of the window, an even number; by default that of the model.
+    """
+
+    def __init__(
+        self, video: Video, model: SAM2, encoder: FrameEncoder, *, diameter: float | None, tokens: int | None = None
+    ) -> None:
         self.video = video
         self.model = model
         self.diameter = diameter
         self._encoder = encoder
+        self._tokens = tokens or model.config.window_tokens
 
     def whole_frame(self) -> Window:
         """All there is, as models are shown it that have no preferred size of object."""
@@ -40,7 +49,7 @@ class WindowChoice:
 
     def _around(self, yx: tuple[float, float], diameter: float, *, wide: bool = False) -> Window:
         config = self.model.config
-        tokens = min(config.image_size // STRIDE, 2 * config.window_tokens) if wide else config.window_tokens
+        tokens = min(config.image_size // STRIDE, 2 * self._tokens) if wide else self._tokens
         return around(*yx, diameter, config, shape_yx=self.video.shape_yx, tokens=tokens)
 
     def common(self, diameter: float) -> float:

@@ -87,12 +87,10 @@ def test_other_clicks_are_followed_anew_and_prompts_that_a_table_cannot_hold_are
 
 def test_warnings_of_others_do_not_keep_a_session_closed(files, monkeypatch):
     assert track(files, "--last", 0).exit_code == 0
-    from napari_sam2.session_files import session_folder
+    from napari_sam2.session_files import originals
 
-    real = session_folder.load_model
-    monkeypatch.setattr(
-        session_folder, "load_model", lambda *a, **k: warnings.warn("old", stacklevel=1) or real(*a, **k)
-    )
+    real = originals.load_model
+    monkeypatch.setattr(originals, "load_model", lambda *a, **k: warnings.warn("old", stacklevel=1) or real(*a, **k))
     with pytest.warns(UserWarning, match="old"):
         done = track(files, "--last", 0)
     assert done.exit_code == 0, done.output

@@ -16,6 +16,8 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
 from napari_sam2.layers import read_frame
+from napari_sam2.session_setup import SessionSetup
+from napari_sam2.widget.parts import Fold
 from widget.fakes import FakeSession
 
 PLACED = {
@@ -34,7 +36,7 @@ class Desk:
         self.viewer = viewer
         self.qtbot = qtbot
         self.sessions: list[FakeSession] = []
-        self.precisions: list[str] = []
+        self.setups: list[SessionSetup] = []
         self.hooks: dict[str, Callable[..., None]] = {}
         self.widget: Any = None
 
@@ -47,10 +49,8 @@ class Desk:
         self.settle()
         return self.widget
 
-    def open_session(
-        self, image: Image, model: str, *, diameter: float | None, precision: str, **_: Any
-    ) -> FakeSession:
-        self.precisions.append(precision)
+    def open_session(self, image: Image, model: str, *, setup: SessionSetup, **_: Any) -> FakeSession:
+        self.setups.append(setup)
         session = FakeSession(image.data.shape[:3], **self.hooks)
         self.sessions.append(session)
         return session
@@ -98,8 +98,18 @@ class Desk:
         self.settle()
 
     def click(self, button: Any) -> None:
+        self.unfold(button)
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         self.settle(3)
+
+    def unfold(self, widget: Any) -> None:
+        """Open what a control is folded away under, as one must to see it."""
+        parent = widget.parentWidget()
+        while parent is not None:
+            if isinstance(parent, Fold) and not parent.isExpanded():
+                parent.expand(animate=False)
+                self.settle()
+            parent = parent.parentWidget()
 
     def press_key(self, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
         QTest.keyClick(self.viewer.window._qt_viewer.canvas.native, getattr(Qt.Key, f"Key_{key}"), modifier)
@@ -143,7 +153,7 @@ def bare_desk(make_napari_viewer: Any, qtbot: Any) -> Iterator[Desk]:
 @pytest.fixture
 def empty_desk(bare_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Return a viewer on screen, without layers; sessions are made without a model."""
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", bare_desk.open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", bare_desk.open_session)
     return bare_desk
 
 

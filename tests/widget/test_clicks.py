@@ -83,11 +83,11 @@ def test_row41_napari_keys_of_points_layers_still_work(desk: Desk) -> None:
 
     ours = {str(key) for key in desk.viewer.layers["point_prompts"].keymap}
     taken = {str(key) for keys in get_settings().shortcuts.shortcuts.values() for key in keys}
-    points = {str(key) for key in Points.class_keymap} | {str(key) for key in desk.viewer.keymap}
-    assert {"M", "T", "Shift+S", "Ctrl+Z", "Ctrl+Shift+Z"} == ours
-    # Labels layers have M and undo, Shapes layers T; on a Points layer all of them are free.
+    points = {str(key) for key in Points.class_keymap} | {str(key) for key in type(desk.viewer).class_keymap}
+    assert {"M", "T", "C", "Shift+S", "Ctrl+Z", "Ctrl+Shift+Z"} == ours
+    # Labels layers have M and undo, Shapes layers T, Image layers C; on a Points layer all of them are free.
     assert not ours & points
-    assert ours & taken <= {"M", "T", "Ctrl+Z", "Ctrl+Shift+Z"}
+    assert ours & taken <= {"M", "T", "C", "Ctrl+Z", "Ctrl+Shift+Z"}
 
 
 def test_a_newer_click_overtakes_an_older_one(desk: Desk) -> None:

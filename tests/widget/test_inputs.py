@@ -38,7 +38,7 @@ def deep_desk(empty_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
         empty_desk.sessions.append(FakeSession((video.num_frames, *video.shape_yx), **empty_desk.hooks))
         return empty_desk.sessions[-1]
 
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", open_session)
     return empty_desk
 
 

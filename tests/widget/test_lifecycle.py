@@ -48,10 +48,10 @@ START = """
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
     from napari.utils.notifications import notification_manager
-    from napari_sam2.widget import tracker_widget
+    from napari_sam2.widget import session_choices
     from widget.fakes import FakeSession, wait
 
-    tracker_widget.open_layer_session = lambda *a, **k: FakeSession((200, 64, 64), before_frame=wait(0.05))
+    session_choices.open_layer_session = lambda *a, **k: FakeSession((200, 64, 64), before_frame=wait(0.05))
     viewer = napari.Viewer(show=True)
     viewer.add_image(np.zeros((200, 64, 64), np.uint8), name="movie")
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Track cells (SAM 2)")
@@ -61,7 +61,7 @@ START = """
 
     def start():
         written.clear()
-        widget.propagate()
+        widget.runs.propagate()
         QTimer.singleShot(0, check)
 
     def check():

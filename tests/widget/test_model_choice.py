@@ -141,7 +141,7 @@ def opened(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         models.append(model)
         return desk.open_session(image, model, **kwargs)
 
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", open_session)
     desk.widget.form.diameter.setValue(30)
     desk.widget.form.diameter.editingFinished.emit()
     return models

@@ -28,7 +28,7 @@ def desk(bare_desk: Desk, toy: ToyModel, monkeypatch: pytest.MonkeyPatch, tmp_pa
         begin_autosave(session, tmp_path / "toy.sam2", movie=image, model=toy)
         return session
 
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", open_session)
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", open_session)
     image = bare_desk.viewer.add_image(movie(), name="movie")
     bare_desk.dock()
     bare_desk.viewer.window._qt_window.resize(1300, 1000)
@@ -122,7 +122,7 @@ def test_row41_the_keys_mean_nothing_to_napari_and_are_given_back(desk: Desk) ->
     from napari.settings import get_settings
 
     ours = {str(key) for key in desk.viewer.keymap}
-    assert ours == {"U", "Shift+U", "H", "N", "Shift+N", "K", "Shift+K"}
+    assert ours == {"U", "Shift+U", "H", "N", "Shift+N", "K", "Shift+K", "Shift+S"}
     taken = {str(key) for keys in get_settings().shortcuts.shortcuts.values() for key in keys}
     for kind in (Layer, Image, Labels, Points, Shapes, type(desk.viewer)):
         taken |= {str(key) for key in getattr(kind, "class_keymap", {})}
@@ -264,7 +264,7 @@ def test_the_console_propagates_and_cleans_and_the_widget_follows(desk: Desk) ->
 def test_the_console_opens_a_session_that_nobody_clicked_into(
     bare_desk: Desk, toy: ToyModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_sam2.widget.tracker_widget.open_layer_session", lambda *_, **__: open_toy(toy))
+    monkeypatch.setattr("napari_sam2.widget.session_choices.open_layer_session", lambda *_, **__: open_toy(toy))
     with pytest.raises(SessionError, match="Plugins > Track cells"):
         napari_sam2.session(bare_desk.viewer)
     bare_desk.dock()

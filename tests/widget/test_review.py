@@ -24,7 +24,7 @@ def tracked(desk):
     desk.widget._movie.tool.object_id = 2
     points.add([0, 44, 44])
     desk.wait_idle()
-    desk.widget.propagate()
+    desk.widget.runs.propagate()
     desk.wait_idle()
     desk.session.find_doubts({(1, 3), (2, 7)})
     desk.wait_idle()
@@ -145,7 +145,7 @@ def test_a_paused_propagation_waits_and_the_viewer_is_free(desk):
     desk.hooks["before_frame"] = wait(0.05)
     desk.widget.controller.prompts.points.add([0, 20, 20])
     desk.wait_idle()
-    desk.widget.propagate()
+    desk.widget.runs.propagate()
     desk.qtbot.waitUntil(lambda: 2 in desk.session.masklets[1], timeout=10_000)
     desk.click(desk.widget.form.pause)
     assert desk.widget.form.pause.text() == "Resume"
@@ -166,7 +166,7 @@ def test_a_paused_propagation_can_be_canceled(desk):
     desk.hooks["before_frame"] = wait(0.05)
     desk.widget.controller.prompts.points.add([0, 20, 20])
     desk.wait_idle()
-    desk.widget.propagate()
+    desk.widget.runs.propagate()
     desk.qtbot.waitUntil(lambda: 1 in desk.session.masklets[1], timeout=10_000)
     desk.click(desk.widget.form.pause)
     desk.click(desk.widget.form.cancel)

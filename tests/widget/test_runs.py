@@ -253,16 +253,19 @@ def test_another_diameter_or_precision_opens_another_session(desk: Desk) -> None
     desk.widget.form.diameter.editingFinished.emit()
     desk.wait_idle()
     assert len(desk.sessions) == 2 and desk.session.asked == [(0, 1)]
-    desk.click(desk.widget.form.fast)
+    box = desk.widget.form.advanced.precision
+    box.setCurrentIndex(1)
+    box.activated.emit(1)
     desk.wait_idle()
     assert len(desk.sessions) == 3 and desk.session.asked == [(0, 1)]
-    assert desk.precisions == ["float32", "float32", "auto"]
+    assert [setup.precision for setup in desk.setups] == ["float32", "float32", "auto"]
+    assert [setup.diameter for setup in desk.setups] == [None, 30, 30]
 
 
 def test_row30_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     second = Desk(make_napari_viewer(show=True), desk.qtbot)
     monkeypatch.setattr(
-        "napari_sam2.widget.tracker_widget.open_layer_session",
+        "napari_sam2.widget.session_choices.open_layer_session",
         lambda image, *args, **kwargs: (second if image.name == "second" else desk).open_session(
             image, *args, **kwargs
         ),

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from napari.layers import Image
 
-from napari_sam2.devices import Precision
 from napari_sam2.errors import AutosaveError, SessionError
 from napari_sam2.layers.chosen_input import as_video
 from napari_sam2.session_files.database import is_session
 from napari_sam2.session_files.places import SUFFIX, new_places, session_beside
+from napari_sam2.session_setup import SessionSetup
 
 if TYPE_CHECKING:
     from napari_sam2.session_files.session_folder import StoredSession
@@ -36,6 +36,10 @@ class Saving:
     ----------
     image_layer
         The movie.
+    stores
+        Whether new sessions are stored at all; those that are stored already always are.
+    elsewhere
+        A folder for sessions that cannot be beside their movie; by default see `sessions_folder`.
 
     Attributes
     ----------
@@ -51,8 +55,10 @@ class Saving:
         What the session was opened from, if it was there before.
     """
 
-    def __init__(self, image_layer: Image) -> None:
+    def __init__(self, image_layer: Image, *, stores: bool = True, elsewhere: Path | None = None) -> None:
         self._image = image_layer
+        self._stores = stores
+        self._elsewhere = elsewhere
         self._is_known = False
         file = movie_file(image_layer)
         told = image_layer.metadata.get(METADATA)
@@ -66,7 +72,7 @@ class Saving:
         """Take the stored session in a folder when the session is opened next."""
         self.folder, self.stored, self._is_known = folder, None, False
 
-    def open(self, model: str, *, diameter: float | None, precision: Precision) -> "TrackingSession":
+    def open(self, model: str, setup: SessionSetup) -> "TrackingSession":
         """Open the session: a new one in a new folder, or the stored one.
 
         What the first opening of a stored session is told of models and settings counts for nothing, it goes on with
@@ -78,25 +84,25 @@ class Saving:
             As of `open_session` and `reopen_session`; but not if there is just no place to store a new session.
         """
         if self.folder is not None and is_session(self.folder) and self._is_known:
-            return self._change(self.folder, model, diameter, precision)
+            return self._change(self.folder, model, setup)
         if self.folder is not None and not self._is_known:
-            return self._take(self.folder)
-        return self._begin(model, diameter, precision)
+            return self._take(self.folder, setup)
+        return self._begin(model, setup)
 
-    def _begin(self, model: str, diameter: float | None, precision: Precision) -> "TrackingSession":
+    def _begin(self, model: str, setup: SessionSetup) -> "TrackingSession":
         from napari_sam2.api import open_session
         from napari_sam2.session_files.session_folder import begin_autosave
 
-        session = open_session(as_video(self._image), model=model, diameter=diameter, precision=precision)
+        session = open_session(as_video(self._image), model=model, **setup.as_arguments())
         file = movie_file(self._image)
-        for folder in new_places(file, self._image.name):
+        for folder in new_places(file, self._image.name, self._elsewhere) if self._stores else ():
             try:
                 begin_autosave(
                     session,
                     folder,
                     movie=self._image,
                     model=model,
-                    precision=precision,
+                    precision=setup.precision,
                     file=file,
                     on_written=self._on_written,
                 )
@@ -107,11 +113,11 @@ class Saving:
                 break
         return session
 
-    def _take(self, folder: Path) -> "TrackingSession":
+    def _take(self, folder: Path, setup: SessionSetup) -> "TrackingSession":
         from napari_sam2.session_files.session_folder import open_stored
 
         try:
-            self.stored = open_stored(folder, self._image, on_written=self._on_written)
+            self.stored = open_stored(folder, self._image, device=setup.device, on_written=self._on_written)
         except BaseException:
             # The next click begins a new session.
             self.folder = None
@@ -119,8 +125,8 @@ class Saving:
         self.error, self._is_known = None, True
         return self.stored.session
 
-    def _change(self, folder: Path, model: str, diameter: float | None, precision: Precision) -> "TrackingSession":
-        from napari_sam2.session_files.session_folder import Change, open_stored
+    def _change(self, folder: Path, model: str, setup: SessionSetup) -> "TrackingSession":
+        from napari_sam2.session_files.session_folder import open_stored
 
         self.stored = open_stored(
             folder,
@@ -128,7 +134,8 @@ class Saving:
             model=model,
             # It is the same layer, however its pixels were edited since.
             despite_changes=True,
-            change=Change(diameter, precision),
+            device=setup.device,
+            setup=setup,
             on_written=self._on_written,
         )
         self.error = None

@@ -19,7 +19,7 @@ def sessions_folder() -> Path:
     return Path(given).expanduser() if given else user_data_path("napari-sam2", appauthor=False) / "sessions"
 
 
-def new_places(movie: Path | None, name: str) -> Iterator[Path]:
+def new_places(movie: Path | None, name: str, elsewhere: Path | None = None) -> Iterator[Path]:
     """Folders that a new session may be made in, the best first; none of them is there.
 
     Parameters
@@ -28,11 +28,13 @@ def new_places(movie: Path | None, name: str) -> Iterator[Path]:
         The movie's file or folder, if it has one: the first choice is beside it.
     name
         What the movie is called, for a place elsewhere, together with the time.
+    elsewhere
+        That place; by default `sessions_folder()`.
     """
     if movie is not None and os.access(movie.parent, os.W_OK):
         yield _free(movie.parent, movie.stem)
     spoken = re.sub(r"[^\w-]+", "_", name)[:60].strip("_") or "movie"
-    yield _free(sessions_folder(), f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{spoken}")
+    yield _free(elsewhere or sessions_folder(), f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{spoken}")
 
 
 def session_beside(movie: Path) -> Path | None:

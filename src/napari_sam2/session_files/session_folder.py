@@ -12,15 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.devices import Precision
 from napari_sam2.errors import SessionError
 from napari_sam2.history import HISTORY_BYTES
-from napari_sam2.models import load_model
 from napari_sam2.prompts import check_prompts
 from napari_sam2.session_files import schema
 from napari_sam2.session_files.autosave import Autosave, OnWritten
 from napari_sam2.session_files.database import Database, damaged
-from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity, is_on_a_share, weights_hash
+from napari_sam2.session_files.identity import ModelIdentity, MovieIdentity
+from napari_sam2.session_files.originals import find_model, find_movie
 from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
 from napari_sam2.session_files.stored_masklet import StoredMasklet
 from napari_sam2.session_files.values import (
@@ -31,20 +30,13 @@ from napari_sam2.session_files.values import (
     whole_number,
 )
 from napari_sam2.session_settings import SessionSettings
+from napari_sam2.session_setup import SessionSetup
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.trail import Trail
 from napari_sam2.video import Video
 
 if TYPE_CHECKING:
     from sam2_torch.network import SAM2
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """How a stored session is to go on otherwise than it was; see `open_session`."""
-
-    diameter: float | None
-    precision: Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +174,7 @@ def open_stored(
     despite_changes: bool = False,
     read_only: bool = False,
     history_bytes: int = HISTORY_BYTES,
-    change: Change | None = None,
+    setup: SessionSetup | None = None,
     on_written: OnWritten | None = None,
 ) -> StoredSession:
     """As `reopen_session`, with more said about what was opened, and no warning.
@@ -191,8 +183,8 @@ def open_stored(
     ----------
     folder, movie, model, device, despite_changes, read_only, history_bytes
         As of `reopen_session`.
-    change
-        What is to be otherwise from now on.
+    setup
+        What is chosen from now on; by default all is as it was. Its device counts for nothing.
     on_written
         As of `begin_autosave`.
 
@@ -203,7 +195,7 @@ def open_stored(
     """
     database = Database.open(Path(folder), read_only=read_only)
     try:
-        return _reopened(database, movie, model, device, despite_changes, history_bytes, change, on_written)
+        return _reopened(database, movie, model, device, despite_changes, history_bytes, setup, on_written)
     except BaseException:
         database.close()
         raise
@@ -216,21 +208,19 @@ def _reopened(
     device: str,
     despite_changes: bool,
     history_bytes: int,
-    change: Change | None,
+    setup: SessionSetup | None,
     on_written: OnWritten | None,
 ) -> StoredSession:
     meta = read_meta(database)
     with _read(database):
         known, trained = MovieIdentity.from_json(meta["movie"]), ModelIdentity.from_json(meta["model"])
         settings, run = settings_from_json(meta["settings"]), run_from_json(meta["run"])
-    is_as_before = change is None or change.diameter == settings.diameter
-    if change is not None:
-        settings = replace(settings, diameter=change.diameter)
-        trained = replace(trained, precision=change.precision)
-    video, source = _movie(database, known, movie, despite_changes)
-    network, source_of_model, is_same = _model(database, trained, model, device, despite_changes)
-    is_same = is_same and is_as_before
-    session = _session(video, network, settings, history_bytes)
+    if setup is not None:
+        trained = replace(trained, precision=setup.precision)
+    video, source = find_movie(database, known, movie, despite_changes)
+    network, source_of_model, is_same = find_model(database, trained, model, device, despite_changes)
+    session = _session(video, network, settings, setup, history_bytes)
+    is_same = is_same and session.settings.answers_as(settings)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
     _fill(session, store, answered=is_same)
@@ -244,77 +234,31 @@ def _reopened(
     if database.read_only_because is None:
         with database.transaction() as connection:
             write_meta(connection, {"movie": now.to_json()})
+            if setup is not None or not is_same:
+                write_meta(connection, {"model": asdict(other), "settings": settings_to_json(session.settings)})
             if not is_same:
                 connection.execute("DELETE FROM answers")
-                write_meta(connection, {"model": asdict(other), "settings": settings_to_json(settings)})
     _attach(session, database, on_written)
     return StoredSession(session, database.read_only_because, other)
 
 
-def _session(video: Video, network: "SAM2", settings: SessionSettings, history_bytes: int) -> TrackingSession:
+def _session(
+    video: Video, network: "SAM2", settings: SessionSettings, setup: SessionSetup | None, history_bytes: int
+) -> TrackingSession:
+    if setup is None:
+        setup = SessionSetup(settings.diameter, settings.memory_policy, tuning=settings.tuning)
     return TrackingSession(
         video,
         network,
-        diameter=settings.diameter,
+        diameter=setup.diameter,
         max_prompted=settings.max_prompted,
         restart_at_prompts=settings.restart_at_prompts,
-        memory_policy=settings.memory_policy,
+        memory_policy=setup.memory_policy,
+        max_recent=setup.max_recent,
+        tuning=setup.tuning,
         cleaning=settings.cleaning,
         history_bytes=history_bytes,
     )
-
-
-def _movie(database: Database, known: MovieIdentity, given: Any, despite_changes: bool) -> tuple[Video, Any]:
-    """The movie, checked; and the source it was opened from."""
-    folder = database.folder
-    if given is None:
-        given = known.find(folder)
-    if given is None:
-        was = "an array or a layer" if known.path is None else f"{known.path}, which is not there"
-        raise SessionError(
-            f"the movie of the session in {folder} was {was}: give it as `reopen_session({str(folder)!r}, movie)`, "
-            "or its path on the command line"
-        )
-    video = given if isinstance(given, Video) else Video.open(given, known.choice, contrast=known.contrast)
-    differences = known.differences(video)
-    has_other_shape = (video.num_frames, *video.shape_yx) != known.shape
-    if differences and (has_other_shape or not despite_changes):
-        way = (
-            "give the movie it was made on"
-            if has_other_shape
-            else ("give the movie it was made on, or go on with this one in Python, with `despite_changes=True`")
-        )
-        raise SessionError(f"{video.name} is not the movie of the session in {folder}: {'; '.join(differences)}; {way}")
-    return video, given
-
-
-def _model(
-    database: Database, known: ModelIdentity, given: Any, device: str, despite_changes: bool
-) -> tuple["SAM2", Any, bool]:
-    """The model, what it was loaded from, and whether it is the one that the session was made with."""
-    if given is None and known.name is not None and is_on_a_share(known.name):
-        raise SessionError(
-            f"the model of the session in {database.folder} is on another machine, {known.name}, where nothing is "
-            "looked for: reopen it in Python, and give the model as `model=`"
-        )
-    given = known.name if given is None else given
-    if given is None:
-        raise SessionError(
-            f"the session in {database.folder} was made with a model that had been loaded already: "
-            "reopen it in Python, and give the model as `model=`"
-        )
-    network: SAM2 = given
-    if isinstance(given, (str, os.PathLike)):
-        precision: Any = known.precision
-        network = load_model(os.fspath(given), device=device, precision=precision, windows=known.windows)
-    is_same = weights_hash(network) == known.sha256
-    if not is_same and not despite_changes:
-        raise SessionError(
-            f"the model is not the one that the session in {database.folder} was made with "
-            f"({known.name or 'one that had been loaded'}, SHA-256 {known.sha256[:12]}...): take that one, "
-            "or go on with this one in Python, with `despite_changes=True`"
-        )
-    return network, given, is_same
 
 
 def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> None:

@@ -9,6 +9,7 @@ from napari_sam2.cleaning import Cleaning
 from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.runs import Run
 from napari_sam2.session_settings import SessionSettings
+from napari_sam2.tuning import Tuning
 
 T = TypeVar("T")
 _NUMBER = (int, float)
@@ -26,12 +27,19 @@ _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
         "anchors": (int,),
         "anchor_every": (int,),
     },
+    Tuning: {
+        "mask_threshold": _NUMBER,
+        "score_threshold": _NUMBER,
+        "window_tokens": (int, _NONE),
+        "cache_bytes": (int, _NONE),
+    },
     SessionSettings: {
         "diameter": (*_NUMBER, _NONE),
         "max_prompted": (int, _NONE),
         "restart_at_prompts": (bool,),
         "memory_policy": (MemoryPolicy,),
         "cleaning": (Cleaning,),
+        "tuning": (Tuning,),
     },
     Run: {
         "direction": (str,),
@@ -62,7 +70,8 @@ def settings_from_json(values: Any) -> SessionSettings:
     values = dict(_table(values))
     policy = _checked(MemoryPolicy, values.get("memory_policy", {}))
     cleaning = _checked(Cleaning, values.get("cleaning", {}))
-    return _checked(SessionSettings, values | {"memory_policy": policy, "cleaning": cleaning})
+    tuning = _checked(Tuning, values.get("tuning", {}))
+    return _checked(SessionSettings, values | {"memory_policy": policy, "cleaning": cleaning, "tuning": tuning})
 
 
 def run_to_json(run: Run) -> dict[str, Any]:

@@ -1,37 +1,33 @@
 """What the next click says: which object, and whether the pixel belongs to it. No Qt here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
-from weakref import WeakMethod
 
 import numpy as np
-from napari.layers import Points, Shapes
+from napari.layers import Points
 from psygnal import Signal
 
 from napari_sam2.layers import other_axes, time_axis
 from napari_sam2.layers.prompt_reader import prompt_defaults
+from napari_sam2.widget.keys import Keys
 
 LEFT_BUTTON, RIGHT_BUTTON = 1, 2
-NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY = "M", "T", "Shift-S"
-UNDO_KEYS = ("Control-Z", "Control-Shift-Z")
-"""Undo and redo of the session, where napari has none of its own."""
-POINT_KEYS = (NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY, *UNDO_KEYS)
-"""Bound on the prompt layer only; napari's Points layers and viewer use none of them."""
 
 WITHOUT_FRAME = "Clicks need one frame on screen: show the movie in 2-D with time on the slider."
 ON_ANOTHER_PLANE = "The movie is on another plane than the one on screen: move the slider there, or choose it as input."
 
 
 class ClickTool:
-    """Gives each click on a prompt layer its object ID and polarity, and keeps clicks off that have no frame.
+    """Gives each click on a prompt layer its object ID and polarity, and keeps those off that have no frame.
 
     What counts is kept here, not in the layer's `feature_defaults`: napari sets those anew at each selection.
     """
 
     changed: ClassVar[Signal] = Signal()
 
-    def __init__(self, points: Points, *, on_refused: Callable[[str], None]) -> None:
+    def __init__(self, points: Points, *, keys: Keys, on_refused: Callable[[str], None]) -> None:
         self.points = points
+        self._keys = keys
         self._on_refused = on_refused
         self._object_id = 1
         self._positive = True
@@ -39,6 +35,7 @@ class ClickTool:
         points.mouse_drag_callbacks.append(self._on_press)
         points.events.data.connect(self._on_data)
         points.events.features.connect(self._apply)
+        keys.bind(points, "points")
 
     @property
     def object_id(self) -> int:
@@ -70,8 +67,7 @@ class ClickTool:
             self.points.mouse_drag_callbacks.remove(self._on_press)
         self.points.events.data.disconnect(self._on_data)
         self.points.events.features.disconnect(self._apply)
-        for key in POINT_KEYS:
-            self.points.bind_key(key, None, overwrite=True)
+        self._keys.unbind(self.points)
 
     def _on_press(self, layer: Points, event: Any) -> None:
         if layer.mode != "add":
@@ -100,18 +96,3 @@ class ClickTool:
 
     def _apply(self, event: Any = None) -> None:
         self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
-
-
-def bind_keys(layer: Points | Shapes, bindings: Mapping[str, Callable[[], None]]) -> None:
-    """Bind keys on a layer, each to a method without arguments, whose object is not kept alive by that."""
-    for key, method in bindings.items():
-        layer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
-
-
-def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Points | Shapes], None]:
-    # A function, not a partial: napari asks each key binding for its `__name__`.
-    def call(_layer: Points | Shapes) -> None:
-        if (function := method()) is not None:
-            function()
-
-    return call

@@ -10,8 +10,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QGroupBox,
-    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -23,13 +21,17 @@ from qtpy.QtWidgets import (
 from napari_sam2.prompts import MAX_OBJECT_ID
 from napari_sam2.settings import EverythingSettings, help_of
 from napari_sam2.sweeps import Direction
+from napari_sam2.widget.advanced_form import AdvancedForm
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, POLARITY_KEY, PROPAGATE_KEY
 from napari_sam2.widget.input_choice import InputChoiceBox
+from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.keys_list import KeysList
 from napari_sam2.widget.labels_choice import LabelsChoice
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.object_panel import ObjectPanel
+from napari_sam2.widget.parts import folded, group, row, wrapped
+from napari_sam2.widget.preferences import Preferences
 from napari_sam2.widget.review_form import ReviewForm
 from napari_sam2.widget.saved_line import SavedLine
 from napari_sam2.widget.undo_line import UndoLine
@@ -67,9 +69,11 @@ class TrackerForm(QWidget):
         labels_choices: Callable[[Any], Sequence[Any]],
         model: ModelChoice,
         objects: ObjectPanel,
+        preferences: Preferences,
     ) -> None:
         super().__init__(parent)
         self.setMinimumWidth(260)
+        self._keys = keys = preferences.keys
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
         self.saved = SavedLine()
@@ -82,20 +86,17 @@ class TrackerForm(QWidget):
         self.show_measured(None)
         self.diameter.setToolTip("Typical diameter of a cell in pixels; 0 lets the plugin find it out")
 
-        self.fast = QCheckBox("Faster, nearly the same masks")
-        self.fast.setToolTip(
-            "Compute in bfloat16 where this computer is made for it, with twice the speed or so; else nothing changes"
-        )
-
         self.object_id = QSpinBox()
         self.object_id.setRange(1, _MAX_SPIN)
         self.object_id.setToolTip("The object that clicks are about; its mask has this number as label")
         self.swatch = QLabel()
         self.swatch.setFixedSize(18, 18)
-        self.new_object = QPushButton(f"New object [{NEW_OBJECT_KEY}]")
+        self.new_object = QPushButton(captioned("New object", keys["new_object"]))
+        self.new_object.setToolTip("The next clicks are about another object, which has none yet")
         self.polarity = QPushButton()
         self.polarity.setCheckable(True)
-        self.hint = _wrapped(HINT_NO_MOVIE)
+        self.polarity.setToolTip("What a left click says; a right click always says that it does not belong")
+        self.hint = wrapped(HINT_NO_MOVIE)
         self.box = QPushButton("Box")
         self.box.setToolTip("Draw a rectangle around the object; it says where the object is, as a click does")
         self.outline = QPushButton("Outline")
@@ -121,18 +122,22 @@ class TrackerForm(QWidget):
         self._show_direction(self.direction.currentText())
         self.pause = QPushButton("Pause")
         self.pause.setToolTip("Wait after the frame being worked on; press again to go on")
-        self.propagate = QPushButton(f"Propagate [{PROPAGATE_KEY.replace('-', '+')}]")
+        self.propagate = QPushButton(captioned("Propagate", keys["propagate"]))
+        self.propagate.setToolTip("Follow the objects through the frames chosen above")
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the frame being worked on; what is done stays")
         self.follow = QCheckBox("Show each frame as it is done")
-        self.follow.setChecked(True)
+        self.follow.setChecked(preferences.follow)
+        self.follow.setToolTip("Move the time slider along, until somebody else moves it")
         self.progress = QProgressBar()
-        self.status = _wrapped("")
+        self.status = wrapped("")
 
-        self.undo_line = UndoLine()
+        self.undo_line = UndoLine(keys)
         self.objects = objects
         self.cleaning = CleaningForm()
-        self.review = ReviewForm()
+        self.advanced = AdvancedForm(preferences.precision)
+        self.keys_list = KeysList(keys)
+        self.review = ReviewForm(keys)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -144,35 +149,39 @@ class TrackerForm(QWidget):
         top.addRow("", self.saved)
         top.addRow("Model", self.model)
         top.addRow("Cell diameter", self.diameter)
-        top.addRow("", self.fast)
         layout.addLayout(top)
         layout.addWidget(self.input)
-        layout.addWidget(self.undo_line)
         layout.addWidget(
-            _group(
+            group(
                 "Clicks",
-                _row(self.object_id, self.swatch, self.new_object),
+                row(self.object_id, self.swatch, self.new_object),
                 self.polarity,
                 self.hint,
-                _row(self.box, self.outline),
-                _row(self.everything, self.quality),
-                self.labels,
+                row(self.box, self.outline),
             )
         )
         layout.addWidget(
-            _group(
+            group(
                 "Propagation",
-                _row(self.direction, self.frame, self.count),
+                row(self.direction, self.frame, self.count),
                 self.whose,
-                _row(self.propagate, self.pause, self.cancel),
+                row(self.propagate, self.pause, self.cancel),
                 self.follow,
                 self.progress,
                 self.status,
             )
         )
+        layout.addWidget(self.undo_line)
         layout.addWidget(self.review)
-        layout.addWidget(_group("Objects", self.objects))
-        layout.addWidget(_group("Masks", self.cleaning))
+        self.folds = {
+            "Objects": folded("Objects", self.objects, opened=True),
+            "Cells without clicks": folded("Cells without clicks", row(self.everything, self.quality), self.labels),
+            "Masks": folded("Tidying masks up", self.cleaning),
+            "Advanced": folded("Advanced settings", self.advanced),
+            "Keys": folded("Keys", self.keys_list),
+        }
+        for fold in self.folds.values():
+            layout.addWidget(fold)
         layout.addStretch(1)
 
     def show_image(self, image: Any) -> None:
@@ -184,9 +193,9 @@ class TrackerForm(QWidget):
 
     def show_settings(self, settings: "SessionSettings", precision: str) -> int:
         """Show how a stored session goes on; emits nothing. Returns the diameter as it is shown, 0 for automatic."""
-        with QSignalBlocker(self.diameter), QSignalBlocker(self.fast):
+        with QSignalBlocker(self.diameter):
             self.diameter.setValue(round(settings.diameter or 0))
-            self.fast.setChecked(precision != "float32")
+        self.advanced.show_session(settings.memory_policy, settings.tuning, precision)
         self.cleaning.show_cleaning(settings.cleaning)
         return self.diameter.value()
 
@@ -198,7 +207,8 @@ class TrackerForm(QWidget):
     def show_polarity(self, *, positive: bool) -> None:
         """Show what a left click says."""
         self.polarity.setChecked(not positive)
-        self.polarity.setText(f"Left click: {'positive' if positive else 'negative'} [{POLARITY_KEY}]")
+        words = "positive" if positive else "negative"
+        self.polarity.setText(captioned(f"Left click: {words}", self._keys["polarity"]))
         color = "limegreen" if positive else "red"
         self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")
 
@@ -254,26 +264,3 @@ def _quality_box() -> QDoubleSpinBox:
     box.setValue(EverythingSettings().quality)
     box.setToolTip(help_of(EverythingSettings, "quality"))
     return box
-
-
-def _row(*widgets: QWidget) -> QWidget:
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return row
-
-
-def _group(title: str, *widgets: QWidget) -> QGroupBox:
-    group = QGroupBox(title)
-    layout = QVBoxLayout(group)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return group
-
-
-def _wrapped(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    return label

@@ -2,24 +2,21 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
 
 from napari.utils.notifications import show_warning
 
 from napari_sam2.widget import edits
 from napari_sam2.widget.job_desk import EDITABLE
-from napari_sam2.widget.object_panel import END_KEY, ObjectPanel
+from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
-from napari_sam2.widget.undo_line import REDO_KEY, UNDO_KEY, UndoLine
+from napari_sam2.widget.undo_line import UndoLine
 from napari_sam2.widget.viewing import look_at, shown_frame
 
 SELECT_FIRST = "Select objects in the table first."
 
 
 class ObjectActions:
-    """Wires undo line and object panel to the movie that is chosen, and binds their keys on the viewer.
-
-    None of the keys means anything to napari, on whichever layer.
+    """Wires undo line and object panel to the movie that is chosen.
 
     Parameters
     ----------
@@ -46,14 +43,6 @@ class ObjectActions:
             button.clicked.connect(action)
         panel.table.jumped.connect(self.jump)
         panel.table.objects.renamed.connect(self.rename)
-        self._keys = {UNDO_KEY: self.undo, REDO_KEY: self.redo, END_KEY: self.end}
-        for key, method in self._keys.items():
-            viewer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
-
-    def detach(self) -> None:
-        """Give the keys back."""
-        for key in self._keys:
-            self._viewer.bind_key(key, None, overwrite=True)
 
     def show(self) -> None:
         """Show what can be done now."""
@@ -150,12 +139,3 @@ class ObjectActions:
         if movie is not None and frame is None:
             show_warning("This needs one frame on screen: show the movie in 2-D with time on the slider.")
         return frame
-
-
-def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:
-    # As of `bind_keys`: the viewer must not keep the widget alive.
-    def call(_viewer: Any) -> None:
-        if (function := method()) is not None:
-            function()
-
-    return call

@@ -6,10 +6,10 @@ from typing import Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_sam2.widget.keys import captioned
 from napari_sam2.widget.object_book import ObjectRow
 from napari_sam2.widget.object_table import ObjectTable
 
-END_KEY = "H"
 _EVERY_MS = 300
 
 
@@ -20,16 +20,18 @@ class ObjectPanel(QWidget):
     ----------
     color
         As of `ObjectTableModel`.
+    keys
+        By name, the keys that buttons carry.
     """
 
-    def __init__(self, color: Callable[[int], Any]) -> None:
+    def __init__(self, color: Callable[[int], Any], keys: Mapping[str, str]) -> None:
         super().__init__()
         self.table = ObjectTable(self, color)
         self.merge = _button("Merge", "Make one object of those selected, with the lowest ID and its clicks")
         self.divide = _button("Split here", "From the frame on screen on, let each object selected be another one")
         self.swap = _button("Swap here", "From the frame on screen on, let the two objects selected change places")
         self.end = _button(
-            f"Ends here [{END_KEY}]",
+            captioned("Ends here", keys["end"]),
             "From the frame on screen on, the objects selected, or else the one that clicks are about, are not there "
             "any more; a click there later takes that back",
         )

@@ -16,9 +16,10 @@ from napari_sam2.layers import (
     read_labels_layer,
 )
 from napari_sam2.widget.answers import SessionLike
-from napari_sam2.widget.click_tool import ClickTool, bind_keys
+from napari_sam2.widget.click_tool import ClickTool
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.jobs import JobRunner
+from napari_sam2.widget.keys import Keys
 from napari_sam2.widget.object_book import ObjectRow
 from napari_sam2.widget.saved_movie import SavedMovie
 from napari_sam2.widget.shape_tool import ShapeKind, ShapeTool
@@ -56,7 +57,7 @@ class OpenMovie:
         open_session: Callable[[], SessionLike],
         runner: JobRunner,
         later: Callable[[Callable[[], None]], None],
-        keys: dict[str, Callable[[], None]],
+        keys: Keys,
         note: Callable[[str], None],
         on_tool_changed: Callable[[], None],
     ) -> None:
@@ -66,7 +67,7 @@ class OpenMovie:
         self._note = note
         self._on_tool_changed = on_tool_changed
         points = create_prompt_layer(image)
-        self.tool = ClickTool(points, on_refused=note)
+        self.tool = ClickTool(points, keys=keys, on_refused=note)
         self.shape_tool: ShapeTool | None = None
         self.controller = Controller(
             image,
@@ -92,7 +93,7 @@ class OpenMovie:
         """Make a new prompt layer if there is none any more."""
         if self.controller.prompts.points is None:
             points = create_prompt_layer(self.image)
-            self.tool = ClickTool(points, on_refused=self._note)
+            self.tool = ClickTool(points, keys=self._keys, on_refused=self._note)
             self.tool.object_id = self.controller.next_object_id
             self.controller.prompts.watch(points)
             self._show_points()
@@ -179,7 +180,6 @@ class OpenMovie:
             self.shape_tool = None
 
     def _show_points(self) -> None:
-        bind_keys(self.tool.points, self._keys)
         self.tool.changed.connect(self._on_tool_changed)
         self._viewer.add_layer(self.tool.points)
         self._viewer.layers.selection.active = self.tool.points

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakMethod
 
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2.widget import edits
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.open_movie import OpenMovie
-from napari_sam2.widget.review_form import APPROVE_KEY, APPROVE_OBJECT_KEY, NEXT_KEY, PREVIOUS_KEY, ReviewForm
+from napari_sam2.widget.review_form import ReviewForm
 from napari_sam2.widget.review_row import NOTHING
 from napari_sam2.widget.viewing import show_frame, shown_frame
 
@@ -22,7 +21,7 @@ class Review(QObject):
     Parameters
     ----------
     viewer
-        Gets the keys, until `shut_down`.
+        Shows the frames.
     note
         Tells the user something.
     """
@@ -45,22 +44,12 @@ class Review(QObject):
         form.approve_object.clicked.connect(self.approve_object)
         form.strip.chosen.connect(self.go_to)
         viewer.dims.events.current_step.connect(self._on_moved)
-        self._keys = {
-            NEXT_KEY: self.next,
-            PREVIOUS_KEY: self.previous,
-            APPROVE_KEY: self.approve_frame,
-            APPROVE_OBJECT_KEY: self.approve_object,
-        }
-        for key, method in self._keys.items():
-            viewer.bind_key(key, _caller(WeakMethod(method)), overwrite=True)
 
     def shut_down(self) -> None:
         """Let go of the viewer."""
         self._timer.stop()
         self._movie = None
         self._viewer.dims.events.current_step.disconnect(self._on_moved)
-        for key in self._keys:
-            self._viewer.bind_key(key, None, overwrite=True)
 
     def show_movie(self, movie: OpenMovie | None) -> None:
         """Review this movie from now on."""
@@ -159,11 +148,3 @@ class Review(QObject):
         if movie is not None and frame is not None and object_id is not None:
             row = movie.controller.objects.reviews.get(object_id)
             self._form.reason.setText("" if row is None else row.words(frame, object_id))
-
-
-def _caller(method: "WeakMethod[Callable[[], None]]") -> Callable[[Any], None]:
-    def call(_viewer: Any) -> None:
-        if (function := method()) is not None:
-            function()
-
-    return call

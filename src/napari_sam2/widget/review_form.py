@@ -1,31 +1,31 @@
 """The part of the form for reviewing masks: what is where and what it is called, without any behavior."""
 
+from collections.abc import Mapping
+
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
+from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.parts import folded
 from napari_sam2.widget.review_strip import ReviewStrip
-
-NEXT_KEY, PREVIOUS_KEY, APPROVE_KEY, APPROVE_OBJECT_KEY = "N", "Shift-N", "K", "Shift-K"
-"""Bound on the viewer, where napari uses none of them."""
 
 
 class ReviewForm(QWidget):
     """A strip, four buttons, and a line that says why a mask is in doubt; they can be folded away."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Mapping[str, str]) -> None:
         super().__init__()
         self.strip = ReviewStrip()
         self.previous = _button(
-            "Previous doubtful", PREVIOUS_KEY, "Go back to the frame before on which a mask is in doubt"
+            "Previous", keys["previous_doubtful"], "Go back to the frame before on which a mask is in doubt"
         )
-        self.next = _button("Next doubtful", NEXT_KEY, "Go to the next frame on which a mask is in doubt")
+        self.next = _button("Next doubtful", keys["next_doubtful"], "Go to the next frame on which a mask is in doubt")
         self.approve = _button(
             "Approve frame",
-            APPROVE_KEY,
+            keys["approve"],
             "Say that the mask of the object on this frame is right: no propagation changes it; again takes it back",
         )
         self.approve_object = _button(
-            "Approve object", APPROVE_OBJECT_KEY, "Say that all masks of the object are right; again takes it back"
+            "Approve object", keys["approve_object"], "Say that all masks of the object are right; again takes it back"
         )
         self.reason = QLabel()
         self.reason.setWordWrap(True)
@@ -38,10 +38,7 @@ class ReviewForm(QWidget):
         grid.addWidget(self.approve, 2, 0)
         grid.addWidget(self.approve_object, 2, 1)
         grid.addWidget(self.reason, 3, 0, 1, 2)
-        self.fold = QCollapsible("Review")
-        self.fold.setDuration(0)
-        self.fold.addWidget(content)
-        self.fold.expand(animate=False)
+        self.fold = folded("Review", content, opened=True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.fold)
@@ -54,6 +51,6 @@ class ReviewForm(QWidget):
 
 
 def _button(text: str, key: str, tip: str) -> QPushButton:
-    button = QPushButton(f"{text} [{key.replace('-', '+')}]")
+    button = QPushButton(captioned(text, key))
     button.setToolTip(tip)
     return button

@@ -1,16 +1,14 @@
 """What the next shape says: which object it is about. No Qt here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 from napari.layers import Shapes
 
 from napari_sam2.layers.shape_reader import shape_defaults
-from napari_sam2.widget.click_tool import NEW_OBJECT_KEY, PROPAGATE_KEY, UNDO_KEYS, bind_keys
+from napari_sam2.widget.keys import Keys
 
 ShapeKind = Literal["rectangle", "ellipse", "polygon", "polygon_lasso"]
-SHAPE_KEYS = (NEW_OBJECT_KEY, PROPAGATE_KEY, *UNDO_KEYS)
-"""Bound on the layer of shapes, where they are free as well."""
 
 
 class ShapeTool:
@@ -19,9 +17,10 @@ class ShapeTool:
     As with clicks, what counts is not the layer's `feature_defaults`: napari sets those anew at each selection.
     """
 
-    def __init__(self, shapes: Shapes, object_id: Callable[[], int], keys: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, shapes: Shapes, object_id: Callable[[], int], keys: Keys) -> None:
         self.shapes = shapes
-        bind_keys(shapes, {key: keys[key] for key in SHAPE_KEYS})
+        self._keys = keys
+        keys.bind(shapes, "shapes")
         self._object_id = object_id
         shapes.mouse_drag_callbacks.append(self._on_press)
 
@@ -34,8 +33,7 @@ class ShapeTool:
         """Leave the layer as an ordinary Shapes layer."""
         if self._on_press in self.shapes.mouse_drag_callbacks:
             self.shapes.mouse_drag_callbacks.remove(self._on_press)
-        for key in SHAPE_KEYS:
-            self.shapes.bind_key(key, None, overwrite=True)
+        self._keys.unbind(self.shapes)
 
     def _on_press(self, layer: Shapes, _event: Any) -> None:
         if str(layer.mode).startswith("add_"):

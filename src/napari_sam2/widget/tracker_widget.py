@@ -1,7 +1,6 @@
 """The dock widget: wires the controls, the viewer and the controllers together."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import napari
@@ -12,14 +11,14 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError
-from napari_sam2.layers import Saving, movie_shape, open_layer_session
+from napari_sam2.layers import Saving, movie_shape
 from napari_sam2.session_files.places import sessions_folder
-from napari_sam2.settings import EverythingSettings
-from napari_sam2.widget.answers import SearchRequest, SessionLike
-from napari_sam2.widget.click_tool import POINT_KEYS
+from napari_sam2.widget.answers import SessionLike
+from napari_sam2.widget.click_actions import ClickActions
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_CHOOSE, HINT_NO_MOVIE, TrackerForm
 from napari_sam2.widget.input_asking import InputAsking
+from napari_sam2.widget.keys import Keys
 from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
@@ -27,8 +26,12 @@ from napari_sam2.widget.notices import Notices
 from napari_sam2.widget.object_actions import ObjectActions
 from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
+from napari_sam2.widget.parts import scrolled
+from napari_sam2.widget.preferences import read_preferences
 from napari_sam2.widget.review import Review
-from napari_sam2.widget.viewing import Follower, shown_frame, unwrapped
+from napari_sam2.widget.run_actions import RunActions
+from napari_sam2.widget.session_choices import SessionChoices
+from napari_sam2.widget.viewing import unwrapped
 from napari_sam2.widget.workers import WorkerRunner
 
 
@@ -52,24 +55,30 @@ class TrackerWidget(QWidget):
         self._notices = Notices(self)
         self._movies: list[OpenMovie] = []
         self._movie: OpenMovie | None = None
-        self._follower: Follower | None = None
         self._was_docked = False
         self._later = Later(self)
-        objects = ObjectPanel(self._color)
+        self._preferences = preferences = read_preferences(self._notices.note)
+        objects = ObjectPanel(self._color, preferences.keys)
         self.form = TrackerForm(
             self,
             image_choices=self._image_choices,
             labels_choices=self._labels_choices,
             model=ModelChoice(self._models),
             objects=objects,
+            preferences=preferences,
         )
+        self._choices = SessionChoices(self._models, self.form, device=preferences.device)
+        self.clicks = ClickActions(self.form, lambda: self._movie, self._redraw)
+        self.runs = RunActions(viewer, self.form, lambda: self._movie)
         self.object_actions = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
         self._asking = InputAsking(viewer, self.form.input, restart=self._restart, on_error=self._notices.error)
-        self._diameter = self.form.diameter.value()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.form)
+        layout.addWidget(scrolled(self.form))
         self._review = Review(self, viewer, self.form.review, self._notices.note)
+        self.named_actions = self._named_actions()
+        self._keys = Keys(preferences.keys, self.named_actions, self._notices.note)
+        self._keys.bind(viewer, "viewer")
         self._connect()
         self._redraw()
         self._notices.warn_of_crashes()
@@ -95,12 +104,7 @@ class TrackerWidget(QWidget):
         if folder is None:
             return
         if self._asking.takes_stored(self._movie.image, folder):
-            self._movie.go_on_with(folder, self._opener(self._movie.image, self._movie.saved.saving))
-
-    def use_labels(self) -> None:
-        """Make objects of the labels that a layer has on the frame on screen."""
-        if self._movie is not None:
-            self._movie.use_labels(unwrapped(self.form.labels.layer.value))
+            self._movie.go_on_with(folder, self._choices.opener(self._movie.image, self._movie.saved.saving))
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -118,70 +122,13 @@ class TrackerWidget(QWidget):
         self.form.frame.setRange(0, last_frame)
         self.form.frame.setValue(last_frame)
 
-    def new_object(self) -> None:
-        """Let the next clicks be about an object that has none yet."""
-        if self._movie is not None:
-            self._movie.new_object()
-            self._redraw()
-
-    def toggle_polarity(self) -> None:
-        """Change what a left click says."""
-        if self._movie is not None:
-            self._movie.tool.positive = not self._movie.tool.positive
-        self._redraw()
-
-    def draw_box(self) -> None:
-        """Let the next drag draw a rectangle around the object, as a prompt."""
-        if self._movie is not None:
-            self._movie.draw("rectangle")
-
-    def draw_outline(self) -> None:
-        """Let the next drag draw the outline of the object, whose inside is its mask."""
-        if self._movie is not None:
-            self._movie.draw("polygon_lasso")
-
-    def propagate(self) -> None:
-        """Start the run that the controls describe."""
-        if self._movie is None:
-            show_warning(HINT_NO_MOVIE)
-            return
-        image, request = self._movie.image, self.form.request(shown_frame(self.viewer, self._movie.image) or 0)
-        if request.object_ids == ():
-            show_warning("Select objects in the list first.")
-            return
-        self._follower = Follower(self.viewer, image) if self.form.follow.isChecked() else None
-        self._movie.controller.propagate(request)
-
-    def segment_everything(self) -> None:
-        """Find all cells on the frame on screen that have no mask."""
-        if self._movie is None:
-            show_warning(HINT_NO_MOVIE)
-            return
-        frame = shown_frame(self.viewer, self._movie.image)
-        if frame is None:
-            show_warning("Cells are looked for on one frame: show the movie in 2-D with time on the slider.")
-            return
-        self._movie.ensure_prompt_layer()
-        settings = EverythingSettings(quality=self.form.quality.value())
-        self._movie.controller.segment_everything(SearchRequest(frame, settings))
-
-    def cancel(self) -> None:
-        """Stop at the next frame; what is done stays."""
-        if self._movie is not None:
-            self._movie.controller.cancel()
-
-    def pause(self) -> None:
-        """Let a propagation wait after the frame being worked on, or go on."""
-        if self._movie is not None:
-            self._movie.controller.pause()
-
     def shut_down(self) -> None:
         """End all sessions: runs stop at their next frame, and layers stay as ordinary layers."""
         self.runner.stop()
         self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
-        self.object_actions.detach()
+        self._keys.unbind(self.viewer)
         self._show_movie(None)
         self._review.shut_down()
         for movie in self._movies:
@@ -198,26 +145,31 @@ class TrackerWidget(QWidget):
                 self.shut_down()
         return bool(super().event(event))
 
+    def _named_actions(self) -> dict[str, Callable[[], object]]:
+        """What keys and commands do, by name."""
+        return {
+            "new_object": self.clicks.new_object,
+            "polarity": self.clicks.toggle_polarity,
+            "propagate": self.runs.propagate,
+            "stop": self.runs.cancel,
+            "pause": self.runs.pause,
+            "undo": self.object_actions.undo,
+            "redo": self.object_actions.redo,
+            "end": self.object_actions.end,
+            "next_doubtful": self._review.next,
+            "previous_doubtful": self._review.previous,
+            "approve": self._review.approve_frame,
+            "approve_object": self._review.approve_object,
+        }
+
     def _connect(self) -> None:
         form = self.form
         form.image.changed.connect(self._on_image_chosen)
-        self._models.used.connect(self._reopen)
+        self._choices.changed.connect(self._reopen)
         self._models.failed.connect(self._notices.error)
-        form.diameter.editingFinished.connect(self._on_diameter)
-        form.fast.toggled.connect(self._reopen)
         form.saved.button.clicked.connect(self.open_saved)
         form.input.chosen.connect(self._asking.choose)
-        form.labels.use.clicked.connect(self.use_labels)
-        form.new_object.clicked.connect(self.new_object)
-        form.polarity.clicked.connect(self.toggle_polarity)
-        form.box.clicked.connect(self.draw_box)
-        form.outline.clicked.connect(self.draw_outline)
-        form.object_id.valueChanged.connect(self._on_object_id)
         form.direction.currentTextChanged.connect(self._redraw)
-        form.propagate.clicked.connect(self.propagate)
-        form.cancel.clicked.connect(self.cancel)
-        form.pause.clicked.connect(self.pause)
-        form.everything.clicked.connect(self.segment_everything)
         form.cleaning.changed.connect(self._on_cleaning)
         for emitter, slot in self._layer_events():
             emitter.connect(slot)
@@ -231,17 +183,15 @@ class TrackerWidget(QWidget):
         ]
 
     def _start_movie(self, image: Image) -> OpenMovie:
-        undo, redo = self.object_actions.undo, self.object_actions.redo
-        methods = self.new_object, self.toggle_polarity, self.propagate, undo, redo
-        saving = Saving(image)
+        saving = Saving(image, stores=self._preferences.autosave, elsewhere=self._preferences.folder)
         movie = OpenMovie(
             self.viewer,
             image,
             saving=saving,
-            open_session=self._opener(image, saving),
+            open_session=self._choices.opener(image, saving),
             runner=self.runner,
             later=self._later.call,
-            keys=dict(zip(POINT_KEYS, methods, strict=True)),
+            keys=self._keys,
             note=self._notices.note,
             on_tool_changed=self._redraw,
         )
@@ -249,20 +199,10 @@ class TrackerWidget(QWidget):
         movie.controller.set_cleaning(self.form.cleaning.cleaning)
         self._movies.append(movie)
         if saving.told:
-            movie.go_on_with(saving.told, self._opener(image, saving))
+            movie.go_on_with(saving.told, self._choices.opener(image, saving))
         else:
             movie.saved.offer()
         return movie
-
-    def _opener(self, image: Image, saving: Saving) -> Callable[[], SessionLike]:
-        return partial(
-            open_layer_session,
-            image,
-            self._models.model,
-            diameter=float(self._diameter) or None,
-            precision="auto" if self.form.fast.isChecked() else "float32",
-            saving=saving,
-        )
 
     def _open_only_choice(self, images: list[Image]) -> None:
         if len(images) == 1:
@@ -319,7 +259,7 @@ class TrackerWidget(QWidget):
             (controller.objects_changed, self._redraw),
             (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
-            (controller.frame_written, self._on_frame_written),
+            (controller.frame_written, self.runs.follow),
             (controller.measured, self.form.show_measured),
             (controller.found, self.form.objects.select_objects),
             (controller.cleaned, self.form.cleaning.show_cleaning),
@@ -349,11 +289,6 @@ class TrackerWidget(QWidget):
             return
         self._ask_or_open(image)
 
-    def _on_diameter(self) -> None:
-        if self.form.diameter.value() != self._diameter:
-            self._diameter = self.form.diameter.value()
-            self._reopen()
-
     def _on_cleaning(self, cleaning: Cleaning) -> None:
         for movie in self._movies:
             movie.controller.set_cleaning(cleaning)
@@ -361,21 +296,12 @@ class TrackerWidget(QWidget):
     def _reopen(self, *_: object) -> None:
         if self._movie is not None:
             movie = self._movie
-            movie.controller.reopen_with(self._opener(movie.image, movie.saved.saving))
+            movie.controller.reopen_with(self._choices.opener(movie.image, movie.saved.saving))
 
     def _on_opened(self) -> None:
         stored = self._movie.saved.saving.stored if self._movie is not None else None
         if stored is not None:
-            self._diameter = self.form.show_settings(stored.session.settings, stored.model.precision)
-            self._models.adopt(stored.model.name)
-
-    def _on_object_id(self, object_id: int) -> None:
-        if self._movie is not None:
-            self._movie.tool.object_id = object_id
-
-    def _on_frame_written(self, frame: int) -> None:
-        if self._follower is not None and self._movie is not None and self._movie.controller.state == "propagating":
-            self._follower.show(frame)
+            self._choices.adopt(stored)
 
     def _on_layer_inserted(self, event: Any) -> None:
         self._redraw()

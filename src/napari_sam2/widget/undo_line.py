@@ -1,17 +1,19 @@
 """The buttons that take steps back and do them again."""
 
+from collections.abc import Mapping
+
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
-UNDO_KEY, REDO_KEY = "U", "Shift-U"
+from napari_sam2.widget.keys import captioned
 
 
 class UndoLine(QWidget):
     """Undo and redo; each says which step it is about."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Mapping[str, str]) -> None:
         super().__init__()
-        self.undo = QPushButton(f"Undo [{UNDO_KEY}]")
-        self.redo = QPushButton(f"Redo [{REDO_KEY.replace('-', '+')}]")
+        self.undo = QPushButton(captioned("Undo", keys["undo"]))
+        self.redo = QPushButton(captioned("Redo", keys["redo"]))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.undo)

@@ -37,7 +37,7 @@ ALL_RECENT = MemoryPolicy(competes=True)
 
 
 def open_scene(toy: ToyModel, *, hidden: range = range(0), **settings) -> TrackingSession:
-    """A session on the movie, in which nothing is to be seen on the `hidden` frames; all recent frames are looked at."""
+    """A session on the movie, in which nothing is to be seen on the `hidden` frames; it looks at all recent ones."""
     frames = (truth() > 0).astype(np.float32)
     frames[hidden.start : hidden.stop] = 0
     return TrackingSession(

@@ -82,22 +82,22 @@ class TracingToy(ToyModel):
     def origin_of(self, memory: FrameMemory) -> Origin:
         return self.origins[int(memory.pointer[0, 0])]
 
-    def segment(self, model, features, prompt, *, memories=None, previous_logits=None):
-        answer = super().segment(model, features, prompt, memories=memories, previous_logits=previous_logits)
+    def segment(self, model, features, prompt, *, memories=None, previous_logits=None, **kwargs):
+        answer = super().segment(model, features, prompt, memories=memories, previous_logits=previous_logits, **kwargs)
         origin = frozenset([len(self.answers) - 1])
         if memories is not None:
             origin |= self.looked_at(memories, 0)
         answer.pointer[:] = self.number_of(origin)
         return answer
 
-    def track(self, model, features, memories):
-        answer = super().track(model, features, memories)
+    def track(self, model, features, memories, **kwargs):
+        answer = super().track(model, features, memories, **kwargs)
         for i in range(len(answer.pointer)):
             answer.pointer[i] = self.number_of(self.looked_at(memories, i))
         return answer
 
-    def memorize(self, model, features, prediction, *, prompted):
-        memory = super().memorize(model, features, prediction, prompted=prompted)
+    def memorize(self, model, features, prediction, *, prompted, **kwargs):
+        memory = super().memorize(model, features, prediction, prompted=prompted, **kwargs)
         return marked(memory, prediction.pointer[:, :1])
 
     def looked_at(self, memories, row: int) -> Origin:

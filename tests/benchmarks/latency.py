@@ -222,7 +222,7 @@ def propagation(movie: SyntheticMovie, *, profiles: bool) -> None:
     hand.widget.form.direction.setCurrentText("Forward")
     began = time.perf_counter()
     with gaps.measured():
-        hand.widget.propagate()
+        hand.widget.runs.propagate()
         wait_until(lambda: not hand.widget.runner.is_busy)
     print(f"{len(cells)} objects: {(time.perf_counter() - began) / FRAMES:.2f} s a frame")
     show(f"propagation, {len(cells)} objects", gaps)
@@ -289,7 +289,7 @@ def stored(movie: SyntheticMovie, *, profiles: bool) -> None:
     hand.widget.form.objects.select_objects(range(20, 30))
     gaps = Gaps(profiles=profiles)
     with gaps.measured():
-        hand.widget.propagate()
+        hand.widget.runs.propagate()
         wait_until(lambda: not hand.widget.runner.is_busy)
     show(f"{what}propagation of ten", gaps)
     hand.viewer.close()

@@ -23,7 +23,7 @@ def tracked(desk):
         desk.widget._movie.tool.object_id = object_id
         desk.widget.controller.prompts.points.add([0, 10 * object_id, 10 * object_id])
     desk.wait_idle()
-    desk.widget.propagate()
+    desk.widget.runs.propagate()
     desk.wait_idle()
     return desk
 
@@ -77,7 +77,7 @@ def test_masks_that_are_propagated_are_written_by_another_thread_and_shown(desk,
     monkeypatch.setattr(mask_layers, "write_frame", noted)
     desk.widget.form.follow.setChecked(False)
     desk.go_to(6)
-    desk.widget.propagate()
+    desk.widget.runs.propagate()
     desk.wait_idle()
     assert threads and HERE() not in threads
     layer = desk.widget.controller.masks.main.layer

@@ -62,6 +62,12 @@ def test_the_viewer_follows_until_somebody_moves_the_slider(desk: Desk) -> None:
     assert desk.viewer.dims.current_step[0] == 0
 
 
+def test_in_the_end_the_viewer_shows_where_the_propagation_has_come_to(desk: Desk) -> None:
+    start(desk, pause=0.001)
+    desk.wait_idle()
+    assert desk.viewer.dims.current_step[0] == 11
+
+
 @pytest.mark.async_slicing
 def test_row24_masks_on_screen_are_drawn_as_they_come(desk: Desk) -> None:
     desk.widget.form.follow.setChecked(False)

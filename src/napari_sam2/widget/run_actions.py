@@ -79,3 +79,8 @@ class RunActions:
         movie = self._chosen()
         if self._follower is not None and movie is not None and movie.controller.state == "propagating":
             self._follower.show(frame)
+
+    def on_state(self, state: str) -> None:
+        """Show where a propagation has come to when it is over."""
+        if self._follower is not None and state not in ("propagating", "stopping"):
+            self._follower.finish()

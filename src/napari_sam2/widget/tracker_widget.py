@@ -260,6 +260,7 @@ class TrackerWidget(QWidget):
             (controller.status, self.form.show_status),
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self.runs.follow),
+            (controller.state_changed, self.runs.on_state),
             (controller.measured, self.form.show_measured),
             (controller.found, self.form.objects.select_objects),
             (controller.cleaned, self.form.cleaning.show_cleaning),

@@ -48,13 +48,14 @@ class Follower:
     def __init__(self, viewer: Any, image: Image) -> None:
         self._viewer = viewer
         self._image = image
+        self._asked: int | None = None
         self._last_step: int | None = None
         self._last_time = 0.0
         self._taken_over = False
 
     def show(self, frame: int, *, at_once: bool = False) -> None:
         """Show a frame, unless the one before was shown less than a tenth of a second ago."""
-        dims = self._viewer.dims
+        dims, self._asked = self._viewer.dims, frame
         axis = dims.ndim - self._image.ndim + time_axis(self._image)
         if axis in dims.displayed or axis < 0:
             return
@@ -65,3 +66,9 @@ class Follower:
             return
         show_frame(self._viewer, self._image, frame)
         self._last_step, self._last_time = dims.current_step[axis], now
+
+    def finish(self) -> None:
+        """Show the last frame that there was to be shown: the run is over."""
+        if self._asked is not None:
+            self.show(self._asked, at_once=True)
+        self._asked = None

@@ -15,6 +15,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet --qui
 OUT ?= demo-output
 # Arguments for pytest, as in: make unit PYTEST="-k video -x"
 PYTEST ?=
+# So many processes share the tests out among them, a file each.
+JOBS ?= 2
+SHARED_OUT := -n $(JOBS) --dist loadfile
 # Small tensors on two threads of a busy machine take ten times as long as on one.
 unit widget-tests async-tests: export OMP_NUM_THREADS = 1
 HERE := not gpu and not official_weights
@@ -58,15 +61,15 @@ contracts: $(STAMP)  ## import-linter: imports point down only
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(STAMP)  ## the tests that need no display, with the Qt plugins of pytest off
-	@$(BIN)/pytest -p no:napari -p no:pytest-qt -m "not widget and $(HERE)" $(PYTEST)
+	@$(BIN)/pytest -p no:napari -p no:pytest-qt $(SHARED_OUT) -m "not widget and $(HERE)" $(PYTEST)
 
 widget-tests: $(STAMP) system-libraries  ## the tests that open napari, on a virtual display
-	@$(DISPLAYED) $(BIN)/pytest -m "widget and $(HERE)" $(PYTEST)
+	@$(DISPLAYED) $(BIN)/pytest $(SHARED_OUT) -m "widget and $(HERE)" $(PYTEST)
 
 # All widget tests pass like that, but take as long once more: make async-tests ASYNC=widget
 ASYNC ?= async_slicing
 async-tests: $(STAMP) system-libraries  ## some tests of the widget again, while napari slices in another thread
-	@NAPARI_ASYNC=1 $(DISPLAYED) $(BIN)/pytest -m "$(ASYNC) and $(HERE)" $(PYTEST)
+	@NAPARI_ASYNC=1 $(DISPLAYED) $(BIN)/pytest $(SHARED_OUT) -m "$(ASYNC) and $(HERE)" $(PYTEST)
 
 gpu-tests: $(STAMP)  ## the tests that need a CUDA device
 	@$(BIN)/pytest -m gpu $(PYTEST)

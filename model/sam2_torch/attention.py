@@ -1,5 +1,7 @@
 """Attention as the mask decoder and memory attention use it, under the checkpoints' parameter names."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -100,10 +102,22 @@ class Attention(nn.Module):
 
 
 class RotaryAttention(Attention):
-    """One-head attention, queries and keys turned by their place on the token grid (RoPEAttention of SAM 2)."""
+    """One-head attention, queries and keys turned by their place on the token grid (RoPEAttention of SAM 2).
 
-    def __init__(self, dim: int, *, key_dim: int | None = None) -> None:
+    Parameters
+    ----------
+    in_float32
+        Queries and keys are compared in float32 whatever the arithmetic around.
+    """
+
+    def __init__(self, dim: int, *, key_dim: int | None = None, in_float32: bool = False) -> None:
         super().__init__(dim, 1, key_dim=key_dim)
+        self.in_float32 = in_float32
+
+    @property
+    def exact(self) -> tuple[nn.Linear, ...]:
+        """Projections that stay in float32."""
+        return (self.q_proj, self.k_proj) if self.in_float32 else ()
 
     def forward(  # type: ignore[override]
         self, q: Tensor, k: Tensor, v: Tensor, *, tables: tuple[Tensor, Tensor], num_unrotated: int = 0
@@ -112,10 +126,15 @@ class RotaryAttention(Attention):
 
         Queries of one frame may serve many objects: (1, Q, dim) with keys (B, K, key_dim).
         """
-        keys = rotate(self.k_proj(k), tables[1], num_unrotated)
-        queries = rotate(self.q_proj(q), tables[0]).expand(len(keys), -1, -1)
-        if _likes_narrow_values(queries) and v.shape[-1] < keys.shape[-1]:
-            # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
-            mixed = attend(queries[:, None], keys[:, None], v[:, None])[:, 0]
-            return self.out_proj(self.v_proj(mixed))  # type: ignore[no-any-return]
-        return self.out_proj(attend(queries[:, None], keys[:, None], self.v_proj(v)[:, None])[:, 0])  # type: ignore[no-any-return]
+        with self._comparison(q.device):
+            keys = rotate(self.k_proj(k), tables[1], num_unrotated)
+            queries = rotate(self.q_proj(q), tables[0]).expand(len(keys), -1, -1)
+        # Weights add up to one, so values may be mixed first, narrow as they are, and projected then.
+        narrow_first = _likes_narrow_values(queries) and v.shape[-1] < keys.shape[-1]
+        values = v if narrow_first else self.v_proj(v)
+        with self._comparison(q.device):
+            mixed = attend(queries[:, None], keys[:, None], values[:, None])[:, 0]
+        return self.out_proj(self.v_proj(mixed) if narrow_first else mixed)  # type: ignore[no-any-return]
+
+    def _comparison(self, device: torch.device) -> AbstractContextManager[object]:
+        return torch.autocast(device.type, enabled=False) if self.in_float32 else nullcontext()

@@ -81,6 +81,9 @@ class SAM2Config:
         Object pointers considered, the current frame's slot included; distances are divided by `max_pointers - 1`.
     draws_prompts
         Clicks and boxes also enter as a dense map through the mask-prompt path (see `PromptMap`).
+    ambiguous_points
+        A prompt of so many points or fewer is ambiguous: the best of three masks answers it (`multimask_max_pt_num`; a
+        box is two points). None: every prompt is.
     fourier_scale
         Standard deviation of the random Fourier frequencies at initialization.
     object_diameter
@@ -88,8 +91,8 @@ class SAM2Config:
     window_tokens
         Side in tokens of the window in which an object of that diameter is looked for, an even number at most
         `image_size / 16`. Positions in it are those of the middle of a whole image.
-    remembers_in_float32
-        Memory attention stays in float32 where the rest is in bfloat16: its scores are so large that rounding them
+    scores_in_float32
+        Memory attention compares in float32 where the rest is in bfloat16: its scores are so large that rounding them
         loses objects.
     """
 
@@ -105,10 +108,11 @@ class SAM2Config:
     num_memories: int = 7
     max_pointers: int = 16
     draws_prompts: bool = False
+    ambiguous_points: int | None = 1
     fourier_scale: float = 1.0
     object_diameter: float | None = None
     window_tokens: int = 64
-    remembers_in_float32: bool = False
+    scores_in_float32: bool = False
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
 
@@ -135,10 +139,11 @@ CELL = SAM2Config(
     memory_hidden=512,
     decoder_hidden=512,
     draws_prompts=True,
+    ambiguous_points=None,
     fourier_scale=2.5,
     object_diameter=36.0,
     window_tokens=12,
-    remembers_in_float32=True,
+    scores_in_float32=True,
     mean=(0.5, 0.5, 0.5),
     std=(0.25, 0.25, 0.25),
 )

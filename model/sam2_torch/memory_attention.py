@@ -16,8 +16,9 @@ class MemoryAttentionLayer(nn.Module):
     def __init__(self, config: SAM2Config) -> None:
         super().__init__()
         dim = config.width
-        self.self_attn = RotaryAttention(dim)
-        self.cross_attn_image = RotaryAttention(dim, key_dim=config.memory_width)
+        exact = config.scores_in_float32
+        self.self_attn = RotaryAttention(dim, in_float32=exact)
+        self.cross_attn_image = RotaryAttention(dim, key_dim=config.memory_width, in_float32=exact)
         self.linear1 = nn.Linear(dim, config.memory_hidden)
         self.linear2 = nn.Linear(config.memory_hidden, dim)
         self.norm1 = nn.LayerNorm(dim)

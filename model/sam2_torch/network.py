@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from sam2_torch.attention import RotaryAttention
 from sam2_torch.blocks import MLP
 from sam2_torch.config import SAM2Config
 from sam2_torch.image_encoder import ImageEncoder
@@ -59,12 +60,10 @@ class SAM2(nn.Module):
         For inference. Prompt encoder and mask decoder stay in float32: they cost little and draw the outlines.
         """
         self.precision = torch.bfloat16
-        parts = [self.image_encoder, self.memory_encoder]
-        if not self.config.remembers_in_float32:
-            parts.append(self.memory_attention)
-        for part in parts:
+        exact = {m for a in self.memory_attention.modules() if isinstance(a, RotaryAttention) for m in a.exact}
+        for part in (self.image_encoder, self.memory_encoder, self.memory_attention):
             for module in part.modules():
-                if isinstance(module, (nn.Linear, nn.Conv2d)):
+                if isinstance(module, (nn.Linear, nn.Conv2d)) and module not in exact:
                     module.to(torch.bfloat16)
 
     def arithmetic(self) -> AbstractContextManager[object]:

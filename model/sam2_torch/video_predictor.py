@@ -5,8 +5,6 @@ nothing between calls and are differentiable: the session runs them in inference
 bfloat16, training runs the very same functions with gradients.
 """
 
-from contextlib import nullcontext
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -72,7 +70,8 @@ def segment(
         height, width = features.grid
         mask_input = model.prompt_map(prompt.xy, prompt.labels, mask_input, (4 * height, 4 * width))
     proposals = decode(model, features, image, prompt, mask_input)
-    is_ambiguous = int((prompt.labels != NOT_A_POINT).sum(1).max()) <= 1
+    limit = model.config.ambiguous_points
+    is_ambiguous = limit is None or int((prompt.labels != NOT_A_POINT).sum(1).max()) <= limit
     chosen = ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training)
     return _choose(model, chosen, present_above)
 
@@ -127,7 +126,7 @@ def condition_on_memory(model: SAM2, features: FrameFeatures, memories: MemorySe
         num_pointer_tokens = pointers.shape[1]
         tokens.append(pointers)
         positions.append(pointer_pos)
-    with nullcontext() if model.config.remembers_in_float32 else model.arithmetic():
+    with model.arithmetic():
         conditioned: Tensor = model.memory_attention(
             frame.float(),
             torch.cat(tokens, dim=1),

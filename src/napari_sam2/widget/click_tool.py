@@ -72,8 +72,10 @@ class ClickTool:
     def _on_press(self, layer: Points, event: Any) -> None:
         if layer.mode != "add":
             return
-        # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame.
-        if len(event.position) - layer.ndim + time_axis(layer) in event.dims_displayed:
+        # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame, and in 3-D
+        # not on one pixel.
+        time = len(event.position) - layer.ndim + time_axis(layer)
+        if time in event.dims_displayed or len(event.dims_displayed) > 2:
             self._refuse = WITHOUT_FRAME
         else:
             place = np.asarray(layer.world_to_data(event.position))[other_axes(layer)]

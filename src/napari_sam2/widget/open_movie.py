@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Points, Shapes
 
 from napari_sam2.errors import PromptError
 from napari_sam2.layers import (
+    Alignment,
     Saving,
     create_labels_layer,
     create_prompt_layer,
@@ -66,6 +67,7 @@ class OpenMovie:
         self._keys = keys
         self._note = note
         self._on_tool_changed = on_tool_changed
+        self._alignment = Alignment(image)
         points = create_prompt_layer(image)
         self.tool = ClickTool(points, keys=keys, on_refused=note)
         self.shape_tool: ShapeTool | None = None
@@ -159,6 +161,7 @@ class OpenMovie:
     def close(self) -> None:
         """End the session; a run stops at its next frame, and the layers stay as ordinary layers."""
         self.controller.close()
+        self._alignment.close()
         self.tool.detach()
         self._leave_shapes()
 
@@ -181,6 +184,7 @@ class OpenMovie:
 
     def _show_points(self) -> None:
         self.tool.changed.connect(self._on_tool_changed)
+        self._alignment.add(self.tool.points)
         self._viewer.add_layer(self.tool.points)
         self._viewer.layers.selection.active = self.tool.points
         self.tool.points.mode = "add"
@@ -199,6 +203,7 @@ class OpenMovie:
 
     def _add(self, layer: Labels | Shapes) -> None:
         active = self._viewer.layers.selection.active
+        self._alignment.add(layer)
         self._viewer.add_layer(layer)
         if active is not None:
             # Clicks go on where they went.

@@ -61,8 +61,12 @@ class OpenMovie:
         keys: Keys,
         note: Callable[[str], None],
         on_tool_changed: Callable[[], None],
+        on_replaced: Callable[["OpenMovie"], None],
     ) -> None:
         self.image = image
+        self._data = image.data
+        self._on_replaced = on_replaced
+        image.events.data.connect(self._on_data)
         self._viewer = viewer
         self._keys = keys
         self._note = note
@@ -161,6 +165,7 @@ class OpenMovie:
     def close(self) -> None:
         """End the session; a run stops at its next frame, and the layers stay as ordinary layers."""
         self.controller.close()
+        self.image.events.data.disconnect(self._on_data)
         self._alignment.close()
         self.tool.detach()
         self._leave_shapes()
@@ -169,6 +174,10 @@ class OpenMovie:
         """Open the stored session in a folder; until it is there nobody knows which object a click would be about."""
         self.tool.points.mode = "pan_zoom"
         self.saved.go_on_with(folder, open_session)
+
+    def _on_data(self, _event: Any) -> None:
+        if self.image.data is not self._data:
+            self._on_replaced(self)
 
     def _on_stored_opened(self) -> None:
         self.tool.points.mode = "add"

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from widget.conftest import Desk
 from widget.fakes import wait
@@ -103,3 +104,29 @@ def test_row27_brush_fill_and_eraser_do_nothing_during_a_run_and_lose_nothing(de
     assert desk.widget.controller.state == "propagating" and "locked" in labels.help
     desk.wait_idle()
     assert not any(desk.frame(t)[50, 50] for t in range(12)) and desk.frame(0)[20, 20] == 1
+
+
+def test_row41_keys_of_napari_do_what_they_do_without_the_plugin(desk: Desk) -> None:
+    points, labels, dims = desk.viewer.layers["point_prompts"], desk.viewer.layers["masks"], desk.viewer.dims
+    for key, mode in (("3", "select"), ("4", "pan_zoom"), ("2", "add")):
+        desk.press_key(key)
+        assert points.mode == mode
+    desk.viewer.layers.selection.active = labels
+    for key, mode in (("2", "paint"), ("1", "erase"), ("3", "polygon"), ("4", "fill"), ("5", "pick")):
+        desk.press_key(key)
+        assert labels.mode == mode
+    labels.selected_label = 3
+    desk.press_key("X")
+    assert labels.selected_label == 0, "exchanged with the background"
+    labels.mode = "pan_zoom"
+    control = Qt.KeyboardModifier.ControlModifier
+    for key, effect in (("Y", lambda: dims.ndisplay), ("E", lambda: dims.order), ("T", lambda: dims.order)):
+        before = effect()
+        desk.press_key(key, control)
+        assert effect() != before, key
+        dims.ndisplay, dims.order = 2, (0, 1, 2)
+    desk.go_to(3)
+    for key, frame in (("Right", 4), ("Left", 3)):
+        desk.press_key(key)
+        assert dims.current_step[0] == frame
+    assert not desk.sessions and not desk.notes()

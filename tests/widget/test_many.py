@@ -46,6 +46,25 @@ def test_row21_five_hundred_labels_are_followed_with_one_write_a_frame(
     assert not desk.notes()
 
 
+def test_row19_ids_of_any_size_are_labels_that_do_not_wrap(desk: Desk) -> None:
+    image, form = desk.viewer.layers["movie"], desk.widget.form
+    places = {255: (8, 8), 256: (8, 40), 300: (40, 8), 70_000: (40, 40), 2**31 - 1: (58, 24)}
+    for object_id, (y, x) in places.items():
+        form.object_id.setValue(object_id)
+        desk.click_canvas(image, y, x)
+    desk.wait_idle()
+    desk.click(form.propagate)
+    desk.wait_idle()
+    for frame in (0, 11):
+        assert {int(i) for i in np.unique(desk.frame(frame))} == {0, *places}
+        assert all(desk.frame(frame)[place] == object_id for object_id, place in places.items())
+    form.objects.select_objects({70_000})
+    desk.click(form.objects.split)
+    desk.wait_idle()
+    assert np.unique(np.asarray(desk.viewer.layers["object 70000"].data)).tolist() == [0, 70_000]
+    assert not desk.notes()
+
+
 @pytest.fixture
 def toy_desk(bare_desk: Desk, toy: ToyModel, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """Return a viewer without layers; sessions look at the layer's own pixels with a stand-in network."""

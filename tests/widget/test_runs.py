@@ -125,6 +125,7 @@ def test_row05_errors_of_torch_surface_once_and_a_rerun_works(desk: Desk, kind: 
     desk.wait_idle()
     assert [type(error) for error in raised] == [PropagationError] and raised[0].__cause__ is error
     assert len(desk.notes()) == 1 and "frames done so far are kept" in desk.notes()[0]
+    assert ("track fewer objects" in desk.notes()[0]) == (kind == "OutOfMemoryError")
     assert filled(desk) == list(range(5))
     assert not desk.widget.runner.is_busy and not progress._all_instances
     assert not desk.viewer.window._task_status_manager.is_busy()

@@ -130,3 +130,22 @@ def test_row41_keys_of_napari_do_what_they_do_without_the_plugin(desk: Desk) -> 
         desk.press_key(key)
         assert dims.current_step[0] == frame
     assert not desk.sessions and not desk.notes()
+
+
+def test_row17_points_whose_features_were_taken_away_are_told_of_and_clicks_go_on(desk: Desk) -> None:
+    points, image = desk.viewer.layers["point_prompts"], desk.viewer.layers["movie"]
+    desk.click_canvas(image, 20, 20)
+    desk.wait_idle()
+    known = points.features.copy()
+    with pytest.warns(RuntimeWarning, match="encoding failed"):  # napari's, of the text beside the points
+        points.features = known.drop(columns="object_id")
+    desk.settle()
+    (note,) = desk.notes()
+    assert "expected points t, y, x with the features 'object_id' and 'polarity'" in note
+    points.features = known
+    desk.viewer.layers.selection.active = points
+    desk.press_key("M")
+    desk.click_canvas(image, 50, 50)
+    desk.wait_idle()
+    assert points.features["object_id"].tolist() == [1, 2]
+    assert desk.frame(0)[20, 20] == 1 and desk.frame(0)[50, 50] == 2 and len(desk.notes()) == 1

@@ -81,7 +81,7 @@ class ClickTool:
             place = np.asarray(layer.world_to_data(event.position))[other_axes(layer)]
             self._refuse = ON_ANOTHER_PLANE if (np.abs(place) > 0.5 + 1e-6).any() else ""
         positive = self._positive and event.button != RIGHT_BUTTON
-        layer.feature_defaults = prompt_defaults(self._object_id, positive=positive)
+        self._say(positive=positive)
 
     def _on_data(self, event: Any) -> None:
         if event.action != "added":
@@ -97,4 +97,9 @@ class ClickTool:
             self.points.data = data
 
     def _apply(self, event: Any = None) -> None:
-        self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
+        self._say(positive=self._positive)
+
+    def _say(self, *, positive: bool) -> None:
+        defaults = prompt_defaults(self._object_id, positive=positive)
+        # Somebody may have taken a feature away; whoever reads the points tells of that.
+        self.points.feature_defaults = defaults[[name for name in defaults if name in self.points.features]]

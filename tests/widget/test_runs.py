@@ -148,9 +148,10 @@ def test_mistakes_in_the_program_are_shown_with_their_origin(desk: Desk) -> None
 
 
 def test_row01_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
-    start(desk)
+    start(desk, pause=0.15)
     desk.viewer.layers.remove("masks")
-    desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle")
+    desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle", timeout=10_000)
+    assert 4 <= len(desk.session.masklets[1]) < 12, "the run has stopped"
     assert len(desk.notes()) == 1 and "was removed" in desk.notes()[0]
     desk.press_key("M")
     desk.click_canvas(desk.viewer.layers["movie"], 50, 50)

@@ -593,6 +593,17 @@ def test_blocks_reach_the_corners_of_a_frame(monkeypatch):
     assert Video(data).contrast[1] > 0
 
 
+@pytest.mark.parametrize("make", [np.asarray, CountingArray])
+def test_row23_cells_between_the_blocks_of_a_large_flat_frame_are_seen(monkeypatch, make):
+    monkeypatch.setattr(video_module, "BLOCK", 16)
+    monkeypatch.setattr(video_module, "LARGE", 1000)
+    data = np.zeros((2, 300, 400), np.uint8)
+    data[1, 50:60, 60:70] = 90
+    assert Video(make(data)).contrast == (0, 90)
+    with pytest.raises(MovieError, match="nothing to segment"):
+        _ = Video(make(np.zeros_like(data))).contrast
+
+
 def test_a_large_frame_may_be_narrower_than_a_block(all_are_large):
     data = movie_uint8(frames=2, height=30, width=400)
     low, high = Video(data).contrast

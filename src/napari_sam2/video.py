@@ -138,7 +138,8 @@ class Video:
         """Intensities that become 0 and 1.
 
         Unless given: (0, 255) for color of uint8, (0, 1) for bool, else the percentiles 0.1 and 99.9 of the finite
-        pixels of at most 8 frames spread over the movie, of which flat and unreadable ones do not count.
+        pixels of at most 8 frames spread over the movie, of which flat and unreadable ones do not count. Of frames
+        larger than 2048 x 2048 some blocks are looked at, and all of them if these are flat.
 
         Raises
         ------
@@ -152,7 +153,7 @@ class Video:
                 elif self._rgb and self._dtype == np.uint8:
                     self._contrast = (0.0, 255.0)
                 else:
-                    self._contrast = sample_contrast(self.sampled, self._num_frames, self.name)
+                    self._contrast = self._sampled_contrast()
             return self._contrast
 
     def frame(self, t: int) -> NDArray[np.float32]:
@@ -181,9 +182,7 @@ class Video:
     @property
     def reads_parts(self) -> bool:
         """Whether `part` reads only what it is asked for, and frames are so large that this is worth while."""
-        height, width = self.shape_yx
-        in_parts = isinstance(self._data, np.ndarray) or hasattr(self._data, "chunks")
-        return in_parts and height * width > LARGE
+        return self._is_large and (isinstance(self._data, np.ndarray) or hasattr(self._data, "chunks"))
 
     def part(self, t: int, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Read a part of a frame; of dask and zarr arrays only the chunks that it touches.
@@ -216,6 +215,19 @@ class Video:
         kind = "color" if self._rgb else "gray"
         return f"Video({self.name!r}, {self._num_frames} frames of {height} x {width}, {kind}, {self._dtype})"
 
+    def _sampled_contrast(self) -> tuple[float, float]:
+        try:
+            return sample_contrast(self.sampled, self._num_frames, self.name)
+        except MovieError:
+            if not self._is_large:
+                raise
+            # A few cells on a flat ground may lie between all blocks.
+            return sample_contrast(self._read, self._num_frames, self.name)
+
+    @property
+    def _is_large(self) -> bool:
+        return self.shape_yx[0] * self.shape_yx[1] > LARGE
+
     def _read(self, t: int, place: tuple[slice, slice] = (slice(None), slice(None))) -> NDArray[Any]:
         """Pixels of a part of a frame; those of a whole one are read if the data give no less."""
         t = index(t)
@@ -238,7 +250,7 @@ class Video:
         The same ones whether the source can be read in parts or not.
         """
         whole = None if self.reads_parts else self._read(t)
-        if whole is not None and self.shape_yx[0] * self.shape_yx[1] <= LARGE:
+        if whole is not None and not self._is_large:
             return whole
         starts = ([round(i * (n - BLOCK) / (BLOCKS - 1)) for i in range(BLOCKS)] for n in self.shape_yx)
         rows, columns = ([slice(max(0, i), max(0, i) + BLOCK) for i in axis] for axis in starts)

@@ -79,8 +79,10 @@ class Desk:
 
     def canvas_point(self, image: Image, y: float, x: float) -> QPoint:
         """Where a pixel of the image is on the canvas."""
-        canvas = self.viewer.window._qt_viewer.canvas
-        world = np.array(image.data_to_world((0, y, x)))[-2:]
+        canvas, dims = self.viewer.window._qt_viewer.canvas, self.viewer.dims
+        world = np.zeros(dims.ndim)
+        world[-image.ndim :] = image.data_to_world((*[0] * (image.ndim - 2), y, x))
+        world = world[list(dims.displayed[-2:])]
         height, width = canvas.size
         camera = self.viewer.scene.camera
         offset = (world - np.array(camera.center)[-2:]) * camera.zoom

@@ -55,6 +55,7 @@ def test_only_an_object_that_has_changed_is_read_anew_and_not_by_the_gui(tracked
 
 def test_going_through_frames_and_doubts_reads_nothing(tracked, read):
     tracked.session.find_doubts({(2, 5)})
+    tracked.qtbot.waitUntil(lambda: bool(read))
     tracked.wait_idle()
     read.clear()
     for frame in (3, 7, 0):

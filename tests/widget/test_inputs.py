@@ -8,6 +8,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from qtpy.QtCore import Qt
 
 from napari_sam2.input_choice import InputChoice
@@ -311,13 +312,24 @@ def test_row42_labels_whose_ids_are_in_use_are_renumbered_and_that_is_said(desk:
     assert any("1 of the 2 objects of 'cellpose' have new IDs" in note for note in desk.notes())
 
 
-@pytest.mark.parametrize("made", ["movie", "dask", "wrong"])
+def stored_as(kind: str, data: np.ndarray) -> Any:
+    """The labels in an array of some library."""
+    if kind == "dask":
+        return da.from_array(data)
+    if kind == "zarr":
+        return zarr.array(data)
+    if kind == "tensorstore":
+        return pytest.importorskip("tensorstore").array(data)
+    return [data, data[:, ::2, ::2]] if kind == "pyramid" else data
+
+
+@pytest.mark.parametrize("made", ["movie", "dask", "zarr", "tensorstore", "pyramid", "wrong"])
 def test_row28_labels_layers_of_any_kind_are_read_only(desk: Desk, made: str) -> None:
     data = np.zeros((12, 64, 64), np.uint16)
     data[3, 5:9, 5:9] = 4
     if made == "wrong":
         data = data[:, :32]
-    layer = desk.viewer.add_labels(da.from_array(data) if made == "dask" else data, name="before", **PLACED)
+    layer = desk.viewer.add_labels(stored_as(made, data), name="before", **PLACED)
     desk.widget.form.labels.layer.value = layer
     desk.go_to(3)
     desk.click(desk.widget.form.labels.use)
@@ -327,7 +339,10 @@ def test_row28_labels_layers_of_any_kind_are_read_only(desk: Desk, made: str) ->
     else:
         assert desk.widget.controller.object_ids == (4,)
         np.testing.assert_array_equal(desk.frame(3), data[3])
-    np.testing.assert_array_equal(np.asarray(layer.data), data)
+        desk.click(desk.widget.form.propagate)
+        desk.wait_idle()
+        np.testing.assert_array_equal(desk.frame(11), data[3])
+    np.testing.assert_array_equal(np.asarray(layer.data[0] if made == "pyramid" else layer.data), data)
 
 
 def test_labels_need_a_layer_with_objects(desk: Desk) -> None:

@@ -1,5 +1,7 @@
 """From a click to masks in all frames with the bundled model: nothing is replaced."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -86,3 +88,24 @@ def test_the_sample_opens_from_the_menu(bare_desk: Desk) -> None:
     bare_desk.dock()
     assert bare_desk.widget.controller is not None
     assert bare_desk.viewer.layers["cells"].data.ndim == 3
+
+
+def test_row30_two_viewers_that_propagate_together_find_what_each_finds_alone(
+    bare_desk: Desk, cells: SyntheticMovie, make_napari_viewer: Any
+) -> None:
+    movie, clicks = cells.frames[:NUM_FRAMES], clear_cells(cells.labels[0], 2)
+    second = Desk(make_napari_viewer(show=True), bare_desk.qtbot)
+    for desk, (_, y, x) in zip((bare_desk, second), clicks, strict=True):
+        desk.viewer.add_image(movie, name="cells")
+        desk.dock()
+        desk.viewer.layers["point_prompts"].add([0, y, x])
+        desk.wait_idle(120_000)
+    for desk in (bare_desk, second):
+        desk.widget.runs.propagate()
+    assert bare_desk.widget.runner.is_busy and second.widget.runner.is_busy
+    for desk, (_, y, x) in zip((bare_desk, second), clicks, strict=True):
+        desk.wait_idle(300_000)
+        alone = napari_sam2.track(movie, points=[(0, y, x)], direction="forward").labels()
+        np.testing.assert_array_equal([desk.frame(t) for t in range(NUM_FRAMES)], alone)
+        assert not desk.notes()
+    second.leave()

@@ -125,6 +125,7 @@ def test_row05_errors_of_torch_surface_once_and_a_rerun_works(desk: Desk, kind: 
     desk.wait_idle()
     assert [type(error) for error in raised] == [PropagationError] and raised[0].__cause__ is error
     assert len(desk.notes()) == 1 and "frames done so far are kept" in desk.notes()[0]
+    assert ("track fewer objects" in desk.notes()[0]) == (kind == "OutOfMemoryError")
     assert filled(desk) == list(range(5))
     assert not desk.widget.runner.is_busy and not progress._all_instances
     assert not desk.viewer.window._task_status_manager.is_busy()
@@ -147,9 +148,10 @@ def test_mistakes_in_the_program_are_shown_with_their_origin(desk: Desk) -> None
 
 
 def test_row01_the_mask_layer_may_be_removed_during_a_run(desk: Desk) -> None:
-    start(desk)
+    start(desk, pause=0.15)
     desk.viewer.layers.remove("masks")
-    desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle")
+    desk.qtbot.waitUntil(lambda: desk.widget.controller.state == "idle", timeout=10_000)
+    assert 4 <= len(desk.session.masklets[1]) < 12, "the run has stopped"
     assert len(desk.notes()) == 1 and "was removed" in desk.notes()[0]
     desk.press_key("M")
     desk.click_canvas(desk.viewer.layers["movie"], 50, 50)

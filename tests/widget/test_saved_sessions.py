@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from napari.layers import Image
 
+from napari_sam2.api import reopen_session
 from napari_sam2.layers import Saving
 from napari_sam2.prompts import BoxPrompt, MaskPrompt
 from napari_sam2.session_files.autosave import Autosave
@@ -20,7 +21,7 @@ from widget.test_real_model import clear_cells
 
 pytestmark = pytest.mark.slow
 NUM_FRAMES = 3
-OTHER_PLACE = {"scale": (1.0, 0.13, 0.17), "translate": (0.0, 3.3, -5.1)}
+OTHER_PLACE = {"scale": (1.0, 0.13, 0.17), "translate": (0.0, 3.3, -5.1), "rotate": 8}
 
 
 @pytest.fixture(scope="module")
@@ -296,16 +297,20 @@ def test_row04_closing_during_a_run_stores_its_frames_and_lets_go(bare_desk: Des
     bare_desk.leave()
     assert not (movie.with_suffix(".sam2") / "owner.json").exists() and not session.logs
     assert Saving(image).offered == movie.with_suffix(".sam2")
+    stored = reopen_session(movie.with_suffix(".sam2"), read_only=True)
+    assert set(written) <= set(stored.masklets[1].frames) and (1, 0) in stored.prompts
+    stored.close()
 
 
 def test_row34_a_session_dropped_on_napari_opens_its_movie_and_goes_on(
     bare_desk: Desk, movie: Path, cells: Any, make_napari_viewer: Any
 ) -> None:
-    before = track(bare_desk, show(bare_desk, movie), cells)
+    opened = show(bare_desk, movie)
+    before, there = track(bare_desk, opened, cells), opened.data_to_world((1, 30, 40))
     desk = next_desk(bare_desk, make_napari_viewer)
     (image,) = desk.viewer.open(str(movie.with_suffix(".sam2")), plugin="napari-sam2")
     assert image.name == "movie"
-    np.testing.assert_allclose(image.scale, OTHER_PLACE["scale"])
+    np.testing.assert_allclose(image.data_to_world((1, 30, 40)), there)
     desk.dock()
     desk.wait_idle(60_000)
     np.testing.assert_array_equal(masks(desk), before)

@@ -24,9 +24,10 @@ from napari_sam2.layers.prompt_writer import Drawing, add_clicks, add_drawings, 
 from napari_sam2.layers.saving import Saving
 from napari_sam2.layers.session import open_layer_session
 from napari_sam2.layers.shape_reader import create_shape_layer, read_shapes
-from napari_sam2.layers.transforms import carried_over, movie_shape
+from napari_sam2.layers.transforms import Alignment, carried_over, movie_shape
 
 __all__ = [
+    "Alignment",
     "Drawing",
     "HandEdits",
     "MaskLayer",

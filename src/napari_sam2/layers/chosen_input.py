@@ -24,7 +24,8 @@ def needs_choice(image_layer: Image) -> bool:
 def chosen_input(image_layer: Image) -> InputChoice | None:
     """What was chosen for a layer, with all that was left open filled in; None if nothing was."""
     choice = image_layer.metadata.get(INPUT)
-    return choice if isinstance(choice, InputChoice) else None
+    # The layer may have got data of other axes since.
+    return choice if isinstance(choice, InputChoice) and len(choice.axes or "") == image_layer.ndim else None
 
 
 def choose_input(image_layer: Image, choice: InputChoice) -> None:

@@ -1,6 +1,6 @@
 """Opening a session's folder in napari: its movie as an image layer, on which the widget goes on with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,17 +46,32 @@ def read_session(path: str) -> list[LayerData]:
     choice = known.choice
     data = _lazy(movie, known.shape, known.color) if choice is None else _with_all_axes(movie, choice.axes or "")
     is_color = known.color if choice is None else "S" in (choice.axes or "")
-    placed = {
-        name: value
-        for name, value in known.transforms.items()
-        if name in ("scale", "translate", "units", "axis_labels") and len(value) == data.ndim - is_color
-    }
+    placed = _placed(known.transforms, data.ndim - is_color)
     shown: dict[str, Any] = {"name": file.stem, "rgb": is_color, "metadata": {METADATA: str(folder)}}
     if choice is None or not choice.is_blend:
         shown["contrast_limits"] = known.contrast
     if choice is not None:
         shown["metadata"][INPUT] = replace(choice, axes=(choice.axes or "").replace("S", ""))
     return [(data, shown | placed, "image")]
+
+
+def _placed(transforms: Mapping[str, Any], ndim: int) -> dict[str, Any]:
+    """What places a layer of so many axes; without what is of another size."""
+    sizes: dict[str, tuple[int, ...]] = {
+        **dict.fromkeys(("scale", "translate", "units", "axis_labels"), (ndim,)),
+        "rotate": (ndim, ndim),
+        "shear": (ndim * (ndim - 1) // 2,),
+        "affine": (ndim + 1, ndim + 1),
+    }
+    return {name: value for name, value in transforms.items() if name in sizes and _sizes_of(value) == sizes[name]}
+
+
+def _sizes_of(value: Any) -> tuple[int, ...]:
+    """The shape of nested lists; of what has none, as in a damaged file, that of a single number."""
+    try:
+        return tuple(np.shape(value))
+    except ValueError:
+        return ()
 
 
 def _with_all_axes(movie: LazyArray, axes: str) -> Any:

@@ -74,7 +74,8 @@ def read_shapes(
     if ignored and on_ignored is not None:
         on_ignored(
             f"{ignored} {'shape' if ignored == 1 else 'shapes'} of '{shapes_layer.name}' ignored: lines and paths, and "
-            "shapes outside the movie or without an object ID of 1 or more, are no prompts. Delete or move them."
+            "shapes outside the movie, on several frames or without an object ID of 1 or more, are no prompts. Delete "
+            "or move them."
         )
     return prompts
 

@@ -1,6 +1,7 @@
 """What an output layer takes over from the image, and which image layers are movies."""
 
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -17,6 +18,8 @@ from napari_sam2.layers.chosen_input import (
     slab,
     time_axis,
 )
+
+_PLACES = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 
 
 def movie_shape(image_layer: Image) -> tuple[int, int, int]:
@@ -66,6 +69,31 @@ def carried_over(image_layer: Image) -> dict[str, Any]:
         "axis_labels": tuple(image_layer.axis_labels),
         "metadata": {TIME_AXIS: axis} if axis else {},
     }
+
+
+class Alignment:
+    """Keeps layers over the movie: when its scale, position, units or axis labels change, they follow."""
+
+    def __init__(self, image_layer: Image) -> None:
+        self._image = image_layer
+        self._layers: WeakSet[Layer] = WeakSet()
+        for name in _PLACES:
+            getattr(image_layer.events, name).connect(self._follow)
+
+    def add(self, layer: Layer) -> None:
+        """Let a layer follow from now on."""
+        self._layers.add(layer)
+
+    def close(self) -> None:
+        """Let all layers stay where they are from now on."""
+        for name in _PLACES:
+            getattr(self._image.events, name).disconnect(self._follow)
+
+    def _follow(self, _event: Any) -> None:
+        placed = carried_over(self._image)
+        for layer in self._layers:
+            for name in _PLACES:
+                setattr(layer, name, placed[name])
 
 
 def to_image_pixels(coordinates: NDArray[Any], layer: Layer, image_layer: Image) -> NDArray[np.float64]:

@@ -38,7 +38,8 @@ class MovieIdentity:
     contrast
         Intensities that are shown to the model as black and white.
     transforms
-        `scale`, `translate`, `units` and `axis_labels` of the layer it came from, as far as there were any.
+        `scale`, `translate`, `rotate`, `shear` and `affine` (as matrices), `units` and `axis_labels` of the layer it
+        came from, as far as there were any.
     choice
         Which axes, plane and channels of the source it is; None if the source has no others.
     """
@@ -195,10 +196,11 @@ def _hash(video: Video, t: int) -> str | None:
 
 def _transforms(source: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name in ("scale", "translate"):
+    for name in ("scale", "translate", "rotate", "shear", "affine"):
         value = getattr(source, name, None)
+        value = getattr(value, "affine_matrix", value)
         if value is not None and not callable(value):
-            found[name] = [float(x) for x in np.ravel(np.asarray(value))]
+            found[name] = np.asarray(value, np.float64).tolist()
     for name in ("units", "axis_labels"):
         value = getattr(source, name, None)
         if isinstance(value, (list, tuple)):

@@ -72,14 +72,16 @@ class ClickTool:
     def _on_press(self, layer: Points, event: Any) -> None:
         if layer.mode != "add":
             return
-        # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame.
-        if len(event.position) - layer.ndim + time_axis(layer) in event.dims_displayed:
+        # Axes of the layer are the last ones of the world; with time on screen, a click is not on one frame, and in 3-D
+        # not on one pixel.
+        time = len(event.position) - layer.ndim + time_axis(layer)
+        if time in event.dims_displayed or len(event.dims_displayed) > 2:
             self._refuse = WITHOUT_FRAME
         else:
             place = np.asarray(layer.world_to_data(event.position))[other_axes(layer)]
             self._refuse = ON_ANOTHER_PLANE if (np.abs(place) > 0.5 + 1e-6).any() else ""
         positive = self._positive and event.button != RIGHT_BUTTON
-        layer.feature_defaults = prompt_defaults(self._object_id, positive=positive)
+        self._say(positive=positive)
 
     def _on_data(self, event: Any) -> None:
         if event.action != "added":
@@ -95,4 +97,9 @@ class ClickTool:
             self.points.data = data
 
     def _apply(self, event: Any = None) -> None:
-        self.points.feature_defaults = prompt_defaults(self._object_id, positive=self._positive)
+        self._say(positive=self._positive)
+
+    def _say(self, *, positive: bool) -> None:
+        defaults = prompt_defaults(self._object_id, positive=positive)
+        # Somebody may have taken a feature away; whoever reads the points tells of that.
+        self.points.feature_defaults = defaults[[name for name in defaults if name in self.points.features]]

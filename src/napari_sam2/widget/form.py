@@ -212,6 +212,11 @@ class TrackerForm(QWidget):
         color = "limegreen" if positive else "red"
         self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")
 
+    @property
+    def starts_here(self) -> bool:
+        """Whether the run that is asked for begins with the frame on screen."""
+        return self.direction.currentText() in (TO_FRAME, NEXT_FRAMES)
+
     def request(self, here: int) -> PropagationRequest:
         """The run that is asked for while the frame `here` is on screen."""
         direction = self.direction.currentText()

@@ -9,6 +9,7 @@ from napari.layers import Image, Labels, Points, Shapes
 
 from napari_sam2.errors import PromptError
 from napari_sam2.layers import (
+    Alignment,
     Saving,
     create_labels_layer,
     create_prompt_layer,
@@ -60,12 +61,17 @@ class OpenMovie:
         keys: Keys,
         note: Callable[[str], None],
         on_tool_changed: Callable[[], None],
+        on_replaced: Callable[["OpenMovie"], None],
     ) -> None:
         self.image = image
+        self._data = image.data
+        self._on_replaced = on_replaced
+        image.events.data.connect(self._on_data)
         self._viewer = viewer
         self._keys = keys
         self._note = note
         self._on_tool_changed = on_tool_changed
+        self._alignment = Alignment(image)
         points = create_prompt_layer(image)
         self.tool = ClickTool(points, keys=keys, on_refused=note)
         self.shape_tool: ShapeTool | None = None
@@ -159,6 +165,8 @@ class OpenMovie:
     def close(self) -> None:
         """End the session; a run stops at its next frame, and the layers stay as ordinary layers."""
         self.controller.close()
+        self.image.events.data.disconnect(self._on_data)
+        self._alignment.close()
         self.tool.detach()
         self._leave_shapes()
 
@@ -166,6 +174,10 @@ class OpenMovie:
         """Open the stored session in a folder; until it is there nobody knows which object a click would be about."""
         self.tool.points.mode = "pan_zoom"
         self.saved.go_on_with(folder, open_session)
+
+    def _on_data(self, _event: Any) -> None:
+        if self.image.data is not self._data:
+            self._on_replaced(self)
 
     def _on_stored_opened(self) -> None:
         self.tool.points.mode = "add"
@@ -181,6 +193,7 @@ class OpenMovie:
 
     def _show_points(self) -> None:
         self.tool.changed.connect(self._on_tool_changed)
+        self._alignment.add(self.tool.points)
         self._viewer.add_layer(self.tool.points)
         self._viewer.layers.selection.active = self.tool.points
         self.tool.points.mode = "add"
@@ -199,6 +212,7 @@ class OpenMovie:
 
     def _add(self, layer: Labels | Shapes) -> None:
         active = self._viewer.layers.selection.active
+        self._alignment.add(layer)
         self._viewer.add_layer(layer)
         if active is not None:
             # Clicks go on where they went.

@@ -30,8 +30,10 @@ class Pace:
         pace = (time.monotonic() - self._started) / self.done
         named = ("absent", answer.absent), ("doubtful", answer.doubtful)
         news = "".join(f"; {what}: {', '.join(map(str, ids))}" for what, ids in named if ids)
-        of = f" of {self.total}" if self.total else ""
-        return f"frame {self.done}{of}, {pace:.2g} s a frame{news}"
+        if not self.total:
+            return f"frame {self.done}, {pace:.2g} s a frame{news}"
+        left = lasting(pace * max(self.total - self.done, 0))
+        return f"frame {self.done} of {self.total}, {pace:.2g} s a frame, {left} left{news}"
 
     def at_end(self, end: JobEnd) -> str:
         """What to say when the job has ended."""
@@ -40,3 +42,11 @@ class Pace:
         if end.canceled:
             return f"Canceled after {self.done} of {self.total} frames; they stay." if self.total else "Canceled."
         return f"Done: {self.done} frames." if self.total or self.done else ""
+
+
+def lasting(seconds: float) -> str:
+    """How long something takes, in the unit that suits it."""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

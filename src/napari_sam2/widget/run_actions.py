@@ -41,7 +41,11 @@ class RunActions:
         if movie is None:
             show_warning(HINT_NO_MOVIE)
             return
-        request = self._form.request(shown_frame(self._viewer, movie.image) or 0)
+        here = shown_frame(self._viewer, movie.image)
+        if here is None and self._form.starts_here:
+            show_warning("That begins with the frame on screen: show the movie in 2-D with time on the slider.")
+            return
+        request = self._form.request(here or 0)
         if request.object_ids == ():
             show_warning("Select objects in the list first.")
             return

@@ -194,6 +194,7 @@ class TrackerWidget(QWidget):
             keys=self._keys,
             note=self._notices.note,
             on_tool_changed=self._redraw,
+            on_replaced=lambda movie: self._end(movie, "got other pixels"),
         )
         movie.controller.failed.connect(self._notices.error)
         movie.controller.set_cleaning(self.form.cleaning.cleaning)
@@ -318,10 +319,14 @@ class TrackerWidget(QWidget):
             if layer != movie.image:
                 movie.layer_removed(layer)
                 continue
-            movie.close()
-            self._movies.remove(movie)
-            if movie is self._movie:
-                self._show_movie(None)
-            self._notices.note(f"The movie '{layer.name}' was removed, so its session has ended; its masks stay.")
+            self._end(movie, "was removed")
         self.form.input.forget(layer)
         self._redraw()
+
+    def _end(self, movie: OpenMovie, why: str) -> None:
+        movie.close()
+        self._movies.remove(movie)
+        self.form.input.forget(movie.image)
+        if movie is self._movie:
+            self._show_movie(None)
+        self._notices.note(f"The movie '{movie.image.name}' {why}, so its session has ended; its masks stay.")

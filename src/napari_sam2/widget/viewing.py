@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import numpy as np
 from napari.layers import Image
 
 from napari_sam2.layers import movie_shape, time_axis
@@ -39,7 +40,9 @@ def look_at(viewer: Any, image: Image, frame: int, yx: tuple[float, float]) -> N
     show_frame(viewer, image, frame)
     if shown_frame(viewer, image) is not None:
         camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
-        camera.center = (camera.center[0], *image.data_to_world((*[0] * (image.ndim - 2), *yx))[-2:])
+        world = np.zeros(viewer.dims.ndim)
+        world[-image.ndim :] = image.data_to_world((*[0] * (image.ndim - 2), *yx))
+        camera.center = (camera.center[0], *world[list(viewer.dims.displayed[-2:])])
 
 
 class Follower:

@@ -16,7 +16,7 @@ from napari_sam2.frame_result import FrameResult as FrameResult
 from napari_sam2.history import HISTORY_BYTES, History
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts
+from napari_sam2.prompts import ObjectPrompts, Prompt, check_corrections, check_prompts
 from napari_sam2.propagating_session import PropagatingSession
 from napari_sam2.propagation import Follower
 from napari_sam2.reviewed_session import ReviewedSession
@@ -178,7 +178,12 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         """
         prompts = list(prompts)
         check_prompts(prompts, num_frames=self.video.num_frames, shape_yx=self.video.shape_yx)
+        check_corrections(prompts, self.is_correctable)
         return self._objects.set_prompts(prompts)
+
+    def is_correctable(self, object_id: int, frame: int) -> bool:
+        """Whether points on a frame, negative ones by themselves too, may correct a mask of an object there."""
+        return self._objects.is_correctable(index(object_id), index(frame))
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether: prompts, memories, masks. Those of other objects stay as they are."""

@@ -274,8 +274,8 @@ def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> N
         for frame, record in by_object.get(object_id, {}).items():
             known.restore_prompts(frame, record)
         known.followed.distrusted |= doubtful.get(object_id, set())
-        for frame, is_approved, outdated in marks.get(object_id, ()):
-            known.marks.put(frame, is_approved=is_approved, outdated=outdated)
+        for frame, has_mask, is_approved, outdated in marks.get(object_id, ()):
+            known.marks.put(frame, is_approved=is_approved, has_mask=has_mask, outdated=outdated)
         session.objects.load(known)
     with _read(store.database):
         prompts = session.objects.all_prompts()

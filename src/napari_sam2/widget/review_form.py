@@ -22,10 +22,13 @@ class ReviewForm(QWidget):
         self.approve = _button(
             "Approve frame",
             keys["approve"],
-            "Say that the mask of the object on this frame is right: no propagation changes it; again takes it back",
+            "Say that the mask of the object on this frame is right, or that it is not there: no propagation "
+            "changes that; again takes it back",
         )
         self.approve_object = _button(
-            "Approve object", keys["approve_object"], "Say that all masks of the object are right; again takes it back"
+            "Approve object",
+            keys["approve_object"],
+            "Say that all masks of the object are right, and where it was not found; again takes it back",
         )
         self.reason = QLabel()
         self.reason.setWordWrap(True)

@@ -164,7 +164,7 @@ def test_approvals_can_be_undone_and_done_again(tracked):
 
 
 def test_an_approval_that_makes_no_sense_is_refused(tracked):
-    with pytest.raises(PromptError, match="object 1 has no mask on frame 20 to be approved, and was not looked for there"):
+    with pytest.raises(PromptError, match="object 1 has no mask on frame 20 to be approved, and was not"):
         tracked.approve(1, [3, 20])
     assert tracked.approved(1) == ()
     with pytest.raises(PromptError, match="there is no object 5"):

@@ -48,7 +48,7 @@ class ObjectState:
 
     @property
     def starts(self) -> list[int]:
-        """Frames from which the object can be followed: prompts there say where it is, or have a mask; or it is approved."""
+        """Frames from which the object can be followed: prompts there say where it is, or have a mask; or approved."""
         prompted = [frame for frame, prompts in self.prompts.items() if prompts.says_where or frame in self._answers]
         return [*prompted, *self.marks.masks.difference(prompted)]
 

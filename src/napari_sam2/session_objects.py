@@ -123,6 +123,19 @@ class SessionObjects(Mapping[int, TrackedObject]):
         self._known[known.object_id] = known
         self.use_ids_from(known.object_id + 1)
 
+    def exchange(self, objects: Collection[TrackedObject], ends: dict[int, int], names: dict[int, str]) -> None:
+        """Let these be all objects there are, as they are stored."""
+        with self.logs.step("reload"):
+            for known in self._known.values():
+                self.logs.removing(known)
+            for known in objects:
+                self.logs.touching(known, known.frames)
+            self._known = {}
+            for known in objects:
+                self.load(known)
+            self.ends, self.names = ends, names
+            self.edits += 1
+
     def remove(self, object_id: int) -> None:
         """Forget an object altogether, if there is one of that ID."""
         with self.logs.step("remove"):

@@ -115,6 +115,7 @@ class SessionLike(Protocol):
     def approved(self, object_id: int) -> Sequence[int]: ...  # noqa: D102
     def approve(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
     def disapprove(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
+    def reload(self) -> None: ...  # noqa: D102
     def labels(self, frame: int) -> NDArray[np.uint32]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 

@@ -26,10 +26,13 @@ class Edit:
         In words.
     apply
         Does it, and says what was done.
+    tells_prompts
+        Whether the session is told of all prompts before.
     """
 
     name: str
     apply: Callable[[SessionLike], str]
+    tells_prompts: bool = True
 
 
 def undo() -> Edit:
@@ -40,6 +43,16 @@ def undo() -> Edit:
 def redo() -> Edit:
     """Do again what was undone last."""
     return Edit("Redo", lambda session: _moved(session.redo, "Done again"))
+
+
+def reload() -> Edit:
+    """Show what another process has stored of a session that can only be looked at here."""
+
+    def apply(session: SessionLike) -> str:
+        session.reload()
+        return "Reloaded."
+
+    return Edit("Reloading", apply, tells_prompts=False)
 
 
 def remove(object_ids: Sequence[int]) -> Edit:
@@ -162,11 +175,12 @@ class WaitingEdits:
         edit = self._waiting.popleft()
 
         def steps() -> Iterator[EditAnswer]:
-            known = session.prompts
-            session.set_prompts(prompts)
-            for frame, object_id in painted:
-                if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
-                    session.segment(frame, object_id)
+            if edit.tells_prompts:
+                known = session.prompts
+                session.set_prompts(prompts)
+                for frame, object_id in painted:
+                    if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
+                        session.segment(frame, object_id)
             yield EditAnswer(edit.apply(session))
 
         return edit.name, steps

@@ -114,6 +114,11 @@ class JobDesk:
         return self._slot.session
 
     @property
+    def can_exchange(self) -> bool:
+        """Whether another session may be opened in place of this one, since none is, nor is about to be."""
+        return self.session is None and self.state == "idle"
+
+    @property
     def masks(self) -> MaskLayers | None:
         """Where the masks are shown."""
         return self._masks.layers

@@ -22,6 +22,13 @@ class KeysList(QWidget):
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(1, 1)
+        self.show_keys(keys)
+
+    def show_keys(self, keys: Mapping[str, str]) -> None:
+        """List these keys, and no others."""
+        for label in self.findChildren(QLabel):
+            self._grid.removeWidget(label)
+            label.setParent(None)
         shown = [key for key in KEYS if keys[key.name]]
         for where in dict.fromkeys(key.where for key in shown):
             self._add("Everywhere" if where == "everywhere" else f"On the layer of {where}")

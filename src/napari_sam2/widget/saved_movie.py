@@ -46,7 +46,7 @@ class SavedMovie:
     def can_go_on(self) -> bool:
         """Whether a stored session may take the place of this one, in which nothing has been done."""
         controller = self._controller
-        return controller.session is None and controller.state == "idle" and not controller.prompts.groups
+        return controller.can_exchange and not controller.prompts.groups
 
     @property
     def text(self) -> str:

@@ -105,6 +105,7 @@ def end(objects: SessionObjects, object_id: int, frame: int) -> None:
             "remove it, or name a later frame"
         )
     with objects.logs.step("end"):
+        objects.logs.touching(known, ())
         _put(objects, known, before | after, _settled(before, objects.shape_yx))
         objects.ends[object_id] = frame
 

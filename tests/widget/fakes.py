@@ -68,6 +68,7 @@ class FakeSession:
 
     def close(self) -> None:
         self.closed += 1
+        self.logs.close()
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         prompts = list(prompts)

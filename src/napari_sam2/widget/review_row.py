@@ -34,11 +34,10 @@ class ReviewRow:
         """How sure the mask on a frame is, and why, or that it has none; empty if nothing is known."""
         value = float(self.values[frame])
         doubt = next((doubt for doubt in self.doubts if doubt.frame == frame), None)
-        if value in _WORDS and doubt is None:
-            return f"Object {object_id}, frame {frame}: {_WORDS[value]}."
-        if doubt is not None:
-            return f"Object {object_id}, frame {frame}: confidence {doubt.confidence:.2f}; {doubt.reason}."
-        return f"Object {object_id}, frame {frame}: confidence {value:.2f}." if value <= 1 else ""
+        if doubt is None or value in (APPROVED, APPROVED_ABSENT):
+            words = f"confidence {value:.2f}" if value <= 1 else _WORDS.get(value, "")
+            return f"Object {object_id}, frame {frame}: {words}." if words else ""
+        return f"Object {object_id}, frame {frame}: confidence {doubt.confidence:.2f}; {doubt.reason}."
 
 
 def review_row(session: SessionLike, object_id: int, num_frames: int) -> ReviewRow:

@@ -131,18 +131,19 @@ class Annotator(RuleBasedStateMachine):
         self.do(lambda: self.session.remove_object(self.one_of(number)))
 
     @precondition(lambda self: any(self.session.masklets.values()))
-    @rule(number=some, of=some, count=st.integers(1, 3), back=st.booleans())
-    def approve(self, number, of, count, back):
+    @rule(number=some, of=some, count=st.integers(1, 3), back=st.booleans(), absent=st.booleans())
+    def approve(self, number, of, count, back, absent):
         ids = sorted(i for i, masklet in self.session.masklets.items() if masklet)
         object_id = ids[number % len(ids)]
-        shown = self.session.masklets[object_id].frames
+        shown = [t for t in range(NUM_FRAMES) if self.session.can_approve(object_id, t)]
+        shown = [t for t in shown if (t not in self.session.masklets[object_id]) == absent] or shown
         chosen = shown[of % len(shown) :][:count]
         self.do(lambda: (self.session.disapprove if back else self.session.approve)(object_id, chosen))
 
     @precondition(lambda self: self.session.changed_ids)
     @rule(count=st.integers(1, 2 * NUM_FRAMES))
     def update(self, count):
-        fixed = {(i, t): one.masklet[t] for i, one in self.session.objects.items() for t in one.marks.approved}
+        fixed = {(i, t): one.masklet[t] for i, one in self.session.objects.items() for t in one.marks.masks}
 
         def work():
             for done, _ in enumerate(self.session.update(), start=1):
@@ -158,8 +159,9 @@ class Annotator(RuleBasedStateMachine):
         for one in self.session.objects.values():
             own = one.prompts.keys() | one.marks.approved
             assert one.prompts or one.masklet
-            assert set(one.followed.bank.prompted) <= own
-            assert all(t in one.masklet for t in one.marks.approved)
+            assert set(one.followed.bank.prompted) <= one.prompts.keys() | one.marks.masks
+            assert one.marks.masks == {t for t in one.marks.approved if t in one.masklet}
+            assert all(one.masklet.is_absent(t) for t in one.marks.absences)
             for record in map(one.record, one.frames):
                 assert record.origin is None or record.origin[1] <= own
                 assert record.answer is None or record.answer.sources <= own

@@ -308,3 +308,80 @@ def test_a_painted_mask_moves_along_with_the_part_split_off(session):
     assert session.prompts[new_id, 3].mask == painted.of_object(new_id)
     session.swap(1, new_id, 3)
     assert session.prompts[1, 3].mask == painted
+
+
+# --- several at once ---
+
+
+@pytest.fixture
+def three(session):
+    """Three objects, two of them on one disc, followed to frame 9."""
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL), click(0, 3, STILL, 3))
+    run(session, last=9)
+    return session
+
+
+def test_several_edits_are_one_step(three):
+    before = known(three)
+    with three.one_step("merge"):
+        three.merge(1, 2)
+        three.merge(1, 3)
+    after = known(three)
+    assert tuple(three.objects) == (1,)
+    assert three.undo() == "merge of objects 1, 2 and 3"
+    assert known(three) == before
+    three.redo()
+    assert known(three) == after
+    three.undo()
+    with three.one_step():
+        three.end(1, 4)
+        three.remove_object(2)
+        three.rename(3, "bud")
+    assert three.undo() == "edits of objects 1, 2 and 3"
+    assert known(three) == before
+
+
+@pytest.mark.parametrize("history_bytes", [10**8, 0])
+def test_of_several_edits_all_are_done_or_none(toy, history_bytes, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2", history_bytes=history_bytes)
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL), click(4, 3, STILL))
+    run(session, last=9)
+    session.close()
+    session = again(toy, tmp_path / "s.sam2", history_bytes=history_bytes)
+    before, masks = known(session), stored(session)
+    with pytest.raises(PromptError, match="object 3 has neither mask nor prompt before frame 3"), session.one_step():
+        session.remove_object(2)
+        session.rename(1, "mother")
+        session.end(1, 3)
+        session.end(3, 3)
+    assert known(session) == before
+    assert not session.can_undo
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert stored(session) == masks
+    session.close()
+
+
+def test_edits_touch_only_what_they_change(three):
+    touched = set()
+
+    class Log:
+        def touching(self, known, frames):
+            touched.update((known.object_id, t) for t in frames)
+
+        def begin(self, step):
+            touched.clear()
+
+        def removing(self, known):
+            self.touching(known, known.frames)
+
+        def end(self, step): ...
+        def close(self): ...
+
+    three.logs.add(Log())
+    new = three.split(1, 7)
+    assert touched == {(1, 7), (1, 8), (1, 9), (new, 7), (new, 8), (new, 9)}
+    three.swap(2, 3, 8)
+    assert touched == {(2, 8), (2, 9), (3, 8), (3, 9)}
+    three.end(1, 5)
+    assert touched == {(1, 5), (1, 6)}

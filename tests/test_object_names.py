@@ -81,21 +81,3 @@ def test_row_38_a_name_that_is_none_is_damage(toy, tmp_path):
         connection.commit()
     with pytest.raises(SessionError, match="damaged"):
         again(toy, folder)
-
-
-def test_the_lowest_predicted_iou_of_a_stored_object_is_that_of_all_its_masks(toy, tmp_path):
-    session = begin(toy, tmp_path / "s.sam2")
-    session.add_prompts(click(0, 1, STILL), click(0, 2, FAST))
-    run(session, last=4)
-    session.end(2, 1)
-    known = session.masklets[1].lowest_iou
-    session.close()
-    session = again(toy, tmp_path / "s.sam2")
-    assert known == pytest.approx(0.9)
-    assert session.masklets[1].lowest_iou == known
-    session.masklets[1].remove(3)
-    assert session.masklets[1].lowest_iou == known
-    for frame in range(5):
-        session.masklets[1].remove(frame)
-    assert session.masklets[1].lowest_iou is None
-    session.close()

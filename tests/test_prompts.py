@@ -12,6 +12,7 @@ from napari_sam2.prompts import (
     MaskPrompt,
     ObjectPrompts,
     PointPrompt,
+    check_corrections,
     check_prompts,
     group_prompts,
     nearest_frame,
@@ -134,7 +135,7 @@ def test_any_point_is_accepted_or_refused(frame, object_id, y, x, positive):
         check(PointPrompt(frame, object_id, y, x, positive))
     except PromptError:
         return
-    assert 0 <= frame < 5 and object_id >= 1 and positive
+    assert 0 <= frame < 5 and object_id >= 1
     assert 0 <= math.floor(y + 0.5) < 20 and 0 <= math.floor(x + 0.5) < 30
 
 
@@ -171,20 +172,24 @@ def test_masks():
         check(MaskPrompt(0, 1, np.zeros(SHAPE, bool)))
 
 
-def test_the_first_prompted_frame_must_say_where_the_object_is():
+def test_negative_points_need_a_mask_or_a_prompt_that_says_where_the_object_is():
+    def refuse(*prompts, masks=()):
+        check_corrections(prompts, lambda object_id, frame: (object_id, frame) in masks)
+
     negative = PointPrompt(1, 4, 5, 5, positive=False)
     with pytest.raises(PromptError) as info:
-        check(PointPrompt(3, 4, 5, 5), negative)
+        refuse(PointPrompt(3, 5, 5, 5), negative)
     assert str(info.value) == (
-        "object 4 has only negative points on frame 1, its first prompted one: "
-        "add a positive point, a box or a mask there"
+        "object 4 has only negative points on frame 1, where there is no mask to correct, and no prompt elsewhere: "
+        "add a positive point, a box or a mask"
     )
-    check(negative, PointPrompt(1, 4, 6, 6))
-    check(negative, PointPrompt(0, 4, 6, 6))
-    check(negative, BoxPrompt(1, 4, 2, 2, 8, 8))
-    check(negative, MaskPrompt(1, 4, np.ones(SHAPE, bool)))
-    with pytest.raises(PromptError, match="object 4"):
-        check(negative, PointPrompt(0, 5, 6, 6))
+    with pytest.raises(PromptError, match="object 4 has only negative points on frame 2"):
+        refuse(negative, PointPrompt(2, 4, 5, 5, positive=False), masks={(4, 1)})
+    refuse(negative, masks={(4, 1)})
+    for t in (0, 1, 3):
+        refuse(negative, PointPrompt(t, 4, 6, 6))
+    refuse(negative, BoxPrompt(1, 4, 2, 2, 8, 8))
+    refuse(negative, MaskPrompt(1, 4, np.ones(SHAPE, bool)))
 
 
 def test_nothing_is_a_fine_prompt():

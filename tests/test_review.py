@@ -62,6 +62,17 @@ def test_a_frame_on_which_an_object_got_lost_comes_first(toy):
     assert (worst.frame, worst.confidence, worst.reason) == (5, 0.0, "not found, though it is there on frame 4")
 
 
+def test_the_worst_mask_is_told_with_the_reason(tracked):
+    worst, values = tracked.worst(1), tracked.confidence(1).values
+    assert worst == tracked.doubtful([1])[0]
+    assert worst.confidence == values.min()
+    assert tracked.worst(2).confidence == tracked.confidence(2).values.min()
+    tracked.approve(2)
+    assert (tracked.worst(2).confidence, tracked.worst(2).reason) == (1, "")
+    tracked.add_prompts(click(20, 3, STILL))
+    assert tracked.worst(3) is None
+
+
 def test_painted_masks_are_certain(session):
     session.add_prompts(MaskPrompt(0, 1, truth()[0] == FAST))
     session.segment(0, 1)
@@ -153,7 +164,7 @@ def test_approvals_can_be_undone_and_done_again(tracked):
 
 
 def test_an_approval_that_makes_no_sense_is_refused(tracked):
-    with pytest.raises(PromptError, match="object 1 has no mask on frame 20 to be approved"):
+    with pytest.raises(PromptError, match="object 1 has no mask on frame 20 to be approved, and was not"):
         tracked.approve(1, [3, 20])
     assert tracked.approved(1) == ()
     with pytest.raises(PromptError, match="there is no object 5"):
@@ -177,4 +188,122 @@ def test_approvals_and_signs_are_stored(toy, tmp_path):
     assert session.objects[1].masklet[4].signs.jump == pytest.approx(1.08, abs=0.05)
     run(session, last=6)
     assert session.approved(1) == (2, 3)
+    session.close()
+
+
+# --- absences ---
+
+
+@pytest.fixture
+def lost(toy):
+    """A disc that nothing is to be seen of on frames 5 to 7, followed to frame 11."""
+    session = open_scene(toy, hidden=range(5, 8))
+    session.add_prompts(click(0, 1, STILL))
+    run(session, last=11)
+    assert session.masklets[1].absent == (5, 6, 7)
+    return session
+
+
+def test_an_absence_is_approved_and_is_in_doubt_no_more(lost):
+    assert lost.doubtful()[0].frame == 5
+    assert lost.approve(1, [5, 6]) == (5, 6)
+    assert lost.approved(1) == (5, 6)
+    assert not [doubt for doubt in lost.doubtful() if doubt.frame == 5]
+    assert 5 not in lost.confidence(1).frames
+    assert lost.approve(1) == (0, 1, 2, 3, 4, 7, 8, 9, 10, 11)
+    assert lost.disapprove(1) == tuple(range(12))
+    assert lost.masklets[1].absent == (5, 6, 7)
+
+
+def test_an_approved_absence_is_not_overwritten_and_the_object_is_found_again(session, toy):
+    session.add_prompts(click(0, 1, STILL))
+    run(session, last=9)
+    shown = session.masklets[1][4]
+    session.masklets[1].mark_absent(4)
+    session.approve(1, 4)
+    toy.log.clear()
+    results = list(session.propagate("both", last=9))
+    assert [r.absent for r in results if r.frame == 4] == [(1,)]
+    assert session.masklets[1].absent == (4,)
+    assert set(discs(session).values()) == {STILL} and len(discs(session)) == 9
+    assert 4 not in session.objects[1].followed.bank.prompted
+    assert 4 not in session.objects[1].starts
+    session.disapprove(1, 4)
+    run(session, first=4, last=4)
+    assert session.masklets[1][4].box == shown.box
+
+
+def test_a_correction_is_not_carried_on_over_an_approved_absence(lost):
+    lost.approve(1, 6)
+    lost.add_prompts(click(9, 1, STILL, 4))
+    lost.segment(9, 1)
+    frames = [result.frame for result in lost.update()]
+    assert 7 in frames
+    assert not {6, 5, 4} & set(frames)
+
+
+def test_where_an_object_has_ended_its_absence_is_approved(tracked):
+    tracked.end(1, 6)
+    with pytest.raises(PromptError, match="no mask on frame 48"):
+        tracked.approve(1, 48)
+    assert tracked.approve(1, [6, 30]) == (6, 30)
+    assert tracked.masklets[1].absent == (6, 30)
+    tracked.disapprove(1, 30)
+    assert tracked.masklets[1].absent == (6,)
+    # Somebody clicks on it after its end, so that it is there again, but for the frame that was approved.
+    tracked.add_prompts(click(4, 1, FAST), click(8, 1, FAST))
+    run(tracked, object_ids=[1], last=9)
+    assert tracked.masklets[1].absent == (6,)
+    assert {7, 8, 9} <= set(tracked.masklets[1].frames)
+
+
+def test_a_prompt_takes_the_approval_of_an_absence_back(lost):
+    lost.approve(1, [5, 6])
+    lost.add_prompts(click(5, 1, STILL))
+    lost.segment(5, 1)
+    assert lost.approved(1) == (6,)
+
+
+def test_approvals_of_absences_can_be_undone_and_done_again(lost):
+    before = known(lost)
+    lost.approve(1, [4, 5])
+    lost.end(1, 9)
+    lost.approve(1, 10)
+    after = known(lost)
+    for name in ("approval of object 1", "end of object 1", "approval of object 1"):
+        assert lost.undo() == name
+    assert known(lost) == before
+    for _ in range(3):
+        lost.redo()
+    assert known(lost) == after
+    assert lost.objects[1].marks.absences == {5, 10}
+
+
+def test_what_is_approved_moves_along_with_pieces(lost):
+    lost.approve(1, [4, 5])
+    new = lost.split(1, 5)
+    assert (lost.approved(1), lost.approved(new)) == ((4,), (5,))
+    assert lost.objects[new].marks.absences == {5}
+    lost.merge(1, new)
+    assert lost.approved(1) == (4, 5)
+    assert lost.objects[1].marks.absences == {5}
+
+
+def test_approved_absences_are_stored_in_the_format_as_it_was(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=6)
+    session.end(1, 5)
+    session.approve(1, [4, 5, 8])
+    before = known(session)[0].keys()
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert known(session)[0].keys() == before
+    assert session.approved(1) == (4, 5, 8)
+    assert session.objects[1].marks.absences == {5, 8}
+    assert session.masklets[1].absent == (5, 8)
+    session.disapprove(1, [4, 8])
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert (session.approved(1), session.masklets[1].absent) == ((5,), (5,))
     session.close()

@@ -6,6 +6,7 @@ import napari_sam2.propagation as propagation
 from napari_sam2.errors import PromptError, PropagationError
 from napari_sam2.prompts import MaskPrompt
 from toy_scene import FAST, NUM_FRAMES, STILL, click, discs, iou, open_scene, run, stored, truth
+from toy_session import again, begin
 
 
 def looked_at(toy):
@@ -267,6 +268,68 @@ def test_a_negative_click_ahead_waits_for_the_mask_that_it_corrects(session, toy
     assert ("segment", [0, 1, 2, 3, 4], [5, 1, 2, 3, 4]) in toy.log, "when the propagation came to it"
     assert toy.asked[-1] == ([0], True), "with the mask that tracking found fed back"
     assert looked_at(toy)[-1] == [0, 5, 1, 2, 3, 4, 6], "and it is remembered from then on"
+
+
+def test_a_negative_click_before_the_first_prompt_corrects_the_mask_there(session, toy):
+    session.add_prompts(click(6, 1, FAST))
+    run(session, "both", last=9)
+    wrong = click(3, 1, FAST, positive=False)
+    toy.log.clear()
+    session.add_prompts(wrong)
+    session.segment(3, 1)
+    assert {6, 5, 4} <= set(toy.log[-1][1]), "with memories of the frames that led there"
+    assert toy.asked[-1] == ([0], True), "and the mask that tracking found fed back"
+    assert session.prompts[1, 3].points == (wrong,)
+
+
+def test_a_negative_click_before_the_first_prompt_waits_where_there_is_no_mask(session):
+    session.add_prompts(click(6, 1, FAST), click(3, 1, FAST, 4, positive=False))
+    with pytest.raises(PromptError, match="only negative points on frame 3, where there is no mask to correct"):
+        session.segment(3, 1)
+    run(session, "both", last=9)
+    assert set(discs(session).values()) == {FAST}
+    assert session.segment(3, 1) is not None
+
+
+def test_a_negative_click_corrects_a_mask_whose_prompts_are_gone(session, toy):
+    session.add_prompts(click(0, 1, STILL))
+    run(session, last=5)
+    session.set_prompts([])
+    shown = session.masklets[1][3]
+    toy.log.clear()
+    session.add_prompts(click(3, 1, STILL, 4, positive=False))
+    corrected = session.segment(3, 1)
+    assert corrected is not None
+    assert toy.asked[-1] == ([0], True), "with the mask that is there fed back"
+    assert discs(session)[3] == STILL
+    assert shown.box == corrected.box
+    assert session.object_ids == (1,)
+    with pytest.raises(PromptError, match="object 1 has only negative points on frame 7"):
+        session.set_prompts([click(7, 1, STILL, 4, positive=False)])
+
+
+def test_a_negative_click_corrects_an_approved_mask(session):
+    session.add_prompts(click(5, 1, STILL))
+    run(session, "both", last=7)
+    session.approve(1)
+    session.set_prompts([])
+    session.add_prompts(click(2, 1, STILL, 4, positive=False))
+    assert session.segment(2, 1) is not None
+    assert session.approved(1) == (0, 1, 3, 4, 5, 6, 7)
+
+
+def test_a_negative_click_corrects_a_stored_mask(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(5, 1, STILL))
+    run(session, "both")
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(2, 1, STILL, 4, positive=False))
+    assert session.segment(2, 1) is not None
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert (1, 2) in session.prompts
+    session.close()
 
 
 def test_a_negative_click_ahead_does_not_stop_the_others(session):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from test_history import known
 from toy_scene import FAST, STILL, STILL_YX, click, discs, open_scene, run, stored, truth
@@ -132,6 +133,51 @@ def test_an_update_that_is_stopped_is_gone_on_with(session):
             break
     assert update(session) == [9, 10, 11, 12, 5, 4, 3, 2, 1]
     assert discs(session)[12] == STILL
+
+
+@pytest.mark.parametrize("stop", [46, 20], ids=["forward", "backward"])
+@pytest.mark.parametrize("way", ["update", "resume"])
+def test_an_object_never_tracked_before_is_gone_on_with(session, stop, way):
+    session.add_prompts(click(45, 1, FAST))
+    for result in session.update():
+        if result.frame == stop:
+            break
+    rest = [47, *range(44, -1, -1)] if stop == 46 else list(range(19, -1, -1))
+    assert session.changed_ids == (1,)
+    assert session.remaining() == len(rest)
+    assert [result.frame for result in (session.update() if way == "update" else session.resume())] == rest
+    assert set(discs(session).values()) == {FAST}
+    assert session.changed_ids == ()
+    with pytest.raises(PromptError, match="No propagation was stopped half way"):
+        session.resume()
+
+
+def test_an_update_of_new_objects_that_was_stopped_can_be_undone(session):
+    session.add_prompts(click(4, 1, FAST))
+    session.segment(4, 1)
+    before = known(session)
+    for result in session.update():
+        if result.frame == 7:
+            break
+    assert session.undo() == "propagation"
+    assert known(session) == before
+    assert session.run is None
+    assert update(session)[:3] == [5, 6, 7]
+
+
+def test_a_new_object_that_is_stopped_is_gone_on_with_after_reopening(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(6, 1, FAST))
+    for result in session.update():
+        if result.frame == 8:
+            break
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert [result.frame for result in session.resume()] == [9, 10, 11, 5, 4, 3, 2, 1, 0]
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert session.changed_ids == ()
+    session.close()
 
 
 def test_a_propagation_that_is_stopped_leaves_the_rest_to_an_update(session):

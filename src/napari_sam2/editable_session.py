@@ -1,9 +1,14 @@
 """What a session offers to those who annotate: taking steps back, and edits of whole objects."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from operator import index
 
 from napari_sam2 import object_edits
+from napari_sam2.edit_together import EditTogether
 from napari_sam2.history import History
+from napari_sam2.runs import Run
+from napari_sam2.session_log import StepKind
 from napari_sam2.session_objects import SessionObjects
 
 
@@ -17,6 +22,7 @@ class EditableSession:
     """
 
     history: History
+    run: Run | None
     _objects: SessionObjects
 
     @property
@@ -61,6 +67,20 @@ class EditableSession:
             As of `undo`.
         """
         return self.history.redo()
+
+    @contextmanager
+    def one_step(self, kind: StepKind = "edits") -> Iterator[None]:
+        """Edits made inside are one step, for `undo` and for the store, and either all of them are made or none.
+
+        If one of them raises an error, what was there before the first one is put back, and the error comes out of it.
+
+        Parameters
+        ----------
+        kind
+            What the step is called: that of its edits, if they are alike.
+        """
+        with EditTogether(self._objects, self.run, kind):
+            yield
 
     @property
     def next_object_id(self) -> int:

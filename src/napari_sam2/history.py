@@ -87,7 +87,7 @@ class History:
     def begin(self, step: "Step") -> None:
         """Note what there is."""
         session = self._session()
-        if self._is_replaying or session is None or step.kind == "settings":
+        if self._is_replaying or session is None or step.kind in ("settings", "reload"):
             return
         if step.kind == "frame" and self._frames is not None:
             self._current = self._frames

@@ -182,7 +182,7 @@ class Change:
 
     def join(self, answer: "Change") -> bool:
         """Make the answer to prompts that were given here a part of this; returns False if it is to others."""
-        if self.step.kind != "prompts" or answer.step.kind != "segment":
+        if self.step.kind != "prompts" or answer.step.kind not in ("segment", "accept"):
             return False
         mine = self.before.records
         news = [known for known in answer.before.records if self._is_new(known)]
@@ -255,7 +255,8 @@ def _describe_prompts(changed: list[tuple[int, ObjectPrompts | None, ObjectPromp
 def _name(ids: list[int]) -> str:
     if len(ids) > 3:
         return f"{len(ids)} objects"
-    return f"object{'s' * (len(ids) > 1)} {' and '.join(map(str, ids))}"
+    *others, last = map(str, ids) if ids else ("",)
+    return f"objects {', '.join(others)} and {last}" if others else f"object {last}"
 
 
 def _same(one: FrameRecord, other: FrameRecord) -> bool:

@@ -248,13 +248,6 @@ class Masklet(Mapping[int, FrameMask]):
             at = self._rows.find(frame)
             return at is not None and bool(self._rows.array["state"][at] == _ABSENT)
 
-    @property
-    def lowest_iou(self) -> float | None:
-        """The predicted IoU of the mask for which it is lowest; None if there is no mask."""
-        with self._lock:
-            rows = self._rows.array
-            return min(rows["predicted_iou"][rows["state"] == _MASK].tolist(), default=None)
-
     def signs(self) -> NDArray[Any]:
         """What is known of all masks, (N,) of `confidence.SIGNS`, sorted by frame."""
         with self._lock:

@@ -19,6 +19,8 @@ from napari_sam2.tracked_object import TrackedObject
 MAX_NAME = 200
 """Of how many characters the name of an object may be."""
 
+_NOTHING = FrameRecord()
+
 Records = dict[int, FrameRecord]
 """What is known of an object, by frame."""
 
@@ -26,7 +28,7 @@ Records = dict[int, FrameRecord]
 def merge(objects: SessionObjects, into: int, other: int) -> None:
     """See `TrackingSession.merge`."""
     kept, gone = _two(objects, into, other)
-    prompted = frozenset(kept.prompts) or frozenset(kept.marks.approved)
+    prompted = frozenset(kept.prompts) or frozenset(kept.marks.masks)
     with objects.logs.step("merge"):
         for frame in gone.frames:
             mine, theirs = kept.record(frame), gone.record(frame)
@@ -36,7 +38,7 @@ def merge(objects: SessionObjects, into: int, other: int) -> None:
             if origin is None and frame not in prompted and prompted and theirs.mask is not None:
                 origin = (1 if theirs.origin is None else theirs.origin[0]), prompted
             mask = _united(mine.mask, theirs.mask, into)
-            is_approved = mask is not None and (mine.is_approved or theirs.is_approved)
+            is_approved = theirs.is_approved or (mine.is_approved and (mask is None or mine.mask is not None))
             united = replace(mine, mask=mask, is_absent=mask is None, origin=origin, is_approved=is_approved)
             kept.restore(frame, united)
         last, others = objects.ends.get(into), objects.ends.get(other)
@@ -55,6 +57,7 @@ def split(objects: SessionObjects, object_id: int, frame: int) -> int:
             "new session"
         )
     before, after = _cut(known, frame)
+    was = before | after
     for piece, where in ((before, f"before frame {frame}"), (after, f"from frame {frame} on")):
         if not any(record.mask for record in piece.values()):
             raise PromptError(
@@ -64,8 +67,8 @@ def split(objects: SessionObjects, object_id: int, frame: int) -> int:
     shape = objects.shape_yx
     after = _settled(_given_to(new_id, after), shape, by_first_mask=True)
     with objects.logs.step("split"):
-        _put(objects, known, _settled(before, shape))
-        _put(objects, objects.new(new_id), after)
+        _put(objects, known, was, _settled(before, shape))
+        _put(objects, objects.new(new_id), {}, after)
         if object_id in objects.ends:
             objects.ends[new_id] = objects.ends.pop(object_id)
     return new_id
@@ -84,9 +87,10 @@ def swap(objects: SessionObjects, a: int, b: int, frame: int) -> None:
     with objects.logs.step("swap"):
         # What ends is what comes after the frame.
         ends = {i: max(objects.ends[j], frame) for i, j in ((a, b), (b, a)) if j in objects.ends}
-        for known, before, after in ((one, one_before, two_after), (two, two_before, one_after)):
+        pieces = (one, one_before, one_after, two_after), (two, two_before, two_after, one_after)
+        for known, before, gone, after in pieces:
             after = _settled(_given_to(known.object_id, after), shape, by_first_mask=True)
-            _put(objects, known, _settled(before, shape) | after)
+            _put(objects, known, before | gone, _settled(before, shape) | after)
         others = {i: end for i, end in objects.ends.items() if i not in (a, b)}
         objects.ends = others | {i: end for i, end in ends.items() if i in objects}
 
@@ -94,14 +98,15 @@ def swap(objects: SessionObjects, a: int, b: int, frame: int) -> None:
 def end(objects: SessionObjects, object_id: int, frame: int) -> None:
     """See `TrackingSession.end`."""
     known = _one(objects, object_id)
-    before, _ = _cut(known, frame)
+    before, after = _cut(known, frame)
     if not any(record.mask or record.prompts for record in before.values()):
         raise PromptError(
             f"object {object_id} has neither mask nor prompt before frame {frame}, so nothing of it would be left: "
             "remove it, or name a later frame"
         )
     with objects.logs.step("end"):
-        _put(objects, known, _settled(before, objects.shape_yx))
+        objects.logs.touching(known, ())
+        _put(objects, known, before | after, _settled(before, objects.shape_yx))
         objects.ends[object_id] = frame
 
 
@@ -181,9 +186,7 @@ def _settled(records: Records, shape_yx: tuple[int, int], *, by_first_mask: bool
         anchor = shown[0] if by_first_mask else shown[-1]
         where.add(anchor)
         records[anchor] = _as_prompt(records[anchor], where, shape_yx)
-    # Negative points before the first prompt that says where the object is have nothing to correct.
-    begin = min(where, default=max(records, default=0) + 1)
-    own = {t for t, r in records.items() if r.is_approved or (r.prompts is not None and t >= begin)}
+    own = {t for t, r in records.items() if r.is_approved or (r.prompts is not None and where)}
     return {t: _without_strangers(t, record, own, anchor) for t, record in records.items()}
 
 
@@ -213,10 +216,12 @@ def _without_strangers(frame: int, record: FrameRecord, own: set[int], anchor: i
     return record
 
 
-def _put(objects: SessionObjects, known: TrackedObject, records: Records) -> None:
-    """Let this be all that is known of an object; one of which nothing is known is removed."""
-    for frame in sorted({*known.frames, *records}):
-        known.restore(frame, records.get(frame, FrameRecord()))
+def _put(objects: SessionObjects, known: TrackedObject, was: Records, records: Records) -> None:
+    """Let this be all that is known of an object in place of what `was`; one of which nothing is known is removed."""
+    for frame in sorted({*was, *records}):
+        record = records.get(frame, _NOTHING)
+        if record is not was.get(frame, _NOTHING):
+            known.restore(frame, record)
     if known.object_id not in objects:
         objects.put(known)
     elif not known.prompts and not known.masklet:

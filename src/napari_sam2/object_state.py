@@ -50,7 +50,7 @@ class ObjectState:
     def starts(self) -> list[int]:
         """Frames from which the object can be followed: prompts there say where it is, or have a mask; or approved."""
         prompted = [frame for frame, prompts in self.prompts.items() if prompts.says_where or frame in self._answers]
-        return [*prompted, *self.marks.approved.difference(prompted)]
+        return [*prompted, *self.marks.masks.difference(prompted)]
 
     @property
     def unanswered(self) -> list[int]:
@@ -60,7 +60,7 @@ class ObjectState:
 
     @property
     def stale(self) -> list[int]:
-        """Frames, sorted, that show what came from prompts or approved masks that are gone."""
+        """Frames, sorted, that show what came from prompts or approvals that are gone."""
         shown = {*self.masklet, *self.masklet.absent}
         return sorted(shown.difference(self._trail.frames, self.prompts, self.marks.approved))
 
@@ -69,12 +69,17 @@ class ObjectState:
         """Whether the object was not tracked to any frame yet."""
         return not self._trail.frames and not self.stale
 
+    @property
+    def tracked(self) -> list[int]:
+        """The frames that the object was tracked to, sorted."""
+        return self._trail.frames
+
     def is_given(self, frame: int) -> bool:
-        """Whether the mask of a frame is what prompts gave, or approved, and so is not tracked."""
+        """Whether what a frame shows is what prompts gave, or approved, and so is not tracked."""
         return frame in self.followed.prompted or frame in self.marks.approved
 
     def is_fixed(self, frame: int) -> bool:
-        """Whether a person has painted or approved the mask of a frame, so that it yields to no other object's."""
+        """Whether a person has painted or approved what a frame shows, so that a mask yields to no other object's."""
         prompts = self.prompts.get(frame)
         return frame in self.marks.approved or (prompts is not None and prompts.is_painted)
 
@@ -86,6 +91,10 @@ class ObjectState:
         """Whether the prompts on a frame have been made a mask of."""
         answer = self._answers.get(frame)
         return answer is not None and answer.prompts == self.prompts[frame]
+
+    def has_answer(self, frame: int) -> bool:
+        """Whether some of the prompts on a frame have been made a mask of."""
+        return frame in self._answers
 
     @property
     def frames(self) -> list[int]:

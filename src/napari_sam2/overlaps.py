@@ -51,6 +51,11 @@ class SeenMask:
         logits = np.where(mask.crop, np.float32(1), np.float32(-1))
         return cls(logits, (mask.box[0], mask.box[1]), mask.score, mask.predicted_iou, PAINTED, -math.inf)
 
+    @classmethod
+    def absent(cls) -> "SeenMask":
+        """That an object is not there, as a person has said."""
+        return cls(np.full((1, 1), -1, np.float32), (0, 0), -math.inf, 0, PAINTED)
+
     def to_frame_mask(self, frame: int, object_id: int, won: NDArray[np.bool_] | None = None) -> FrameMask | None:
         """The mask; or what it `won` (of the shape of the logits) against others; None if it is empty."""
         return FrameMask.from_full(

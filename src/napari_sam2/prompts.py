@@ -1,7 +1,7 @@
 """Prompts: what a person says about one object on one frame, in source pixels with centers on integers."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from operator import index
 
@@ -216,7 +216,7 @@ def group_prompts(prompts: Iterable[Prompt]) -> dict[tuple[int, int], ObjectProm
 
 
 def check_prompts(prompts: Iterable[Prompt], *, num_frames: int, shape_yx: tuple[int, int]) -> None:
-    """Refuse prompts that make no sense on a movie of `num_frames` frames of (Y, X) pixels.
+    """Refuse prompts of which one makes no sense by itself on a movie of `num_frames` frames of (Y, X) pixels.
 
     A point is in the image if -0.5 <= y < Y - 0.5, and x likewise; a box may also end on the border itself.
 
@@ -224,9 +224,8 @@ def check_prompts(prompts: Iterable[Prompt], *, num_frames: int, shape_yx: tuple
     ------
     PromptError
         For a point or box (partly) outside the image or not a number, an empty or badly shaped mask, a frame outside
-        0..T-1, an object ID below 1, and an object whose first prompted frame has nothing that says where it is.
+        0..T-1, and an object ID below 1.
     """
-    prompts = list(prompts)
     for prompt in prompts:
         _check_numbers(prompt)
         if not 0 <= prompt.frame < num_frames:
@@ -237,7 +236,29 @@ def check_prompts(prompts: Iterable[Prompt], *, num_frames: int, shape_yx: tuple
             _check_box(prompt, shape_yx)
         else:
             _check_mask(prompt, shape_yx)
-    _check_first_frames(prompts)
+
+
+def check_corrections(prompts: Iterable[Prompt], is_correctable: Callable[[int, int], bool]) -> None:
+    """Refuse objects of which there are only negative points, unless there are masks that they correct.
+
+    Parameters
+    ----------
+    is_correctable
+        Whether an object, given by its ID, has a mask on a frame, or had one before the points.
+
+    Raises
+    ------
+    PromptError
+        If on none of its frames a prompt says where an object is, and one of them has no such mask.
+    """
+    groups = group_prompts(prompts)
+    placed = {object_id for (object_id, _), group in groups.items() if group.says_where}
+    for object_id, frame in groups:
+        if object_id not in placed and not is_correctable(object_id, frame):
+            raise PromptError(
+                f"object {object_id} has only negative points on frame {frame}, where there is no mask to correct, and "
+                "no prompt elsewhere: add a positive point, a box or a mask"
+            )
 
 
 def nearest_frame(t: float) -> int:
@@ -298,17 +319,6 @@ def _check_mask(prompt: MaskPrompt, shape_yx: tuple[int, int]) -> None:
         )
     if not prompt.crop.any():
         raise PromptError(f"{_name(prompt)} is empty: paint at least one pixel, or delete it")
-
-
-def _check_first_frames(prompts: list[Prompt]) -> None:
-    groups = group_prompts(prompts)
-    for object_id, frame in {object_id: frame for object_id, frame in sorted(groups, reverse=True)}.items():
-        group = groups[object_id, frame]
-        if not group.says_where:
-            raise PromptError(
-                f"object {object_id} has only negative points on frame {frame}, its first prompted one: "
-                "add a positive point, a box or a mask there"
-            )
 
 
 def _bounding_box(mask: NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -1,6 +1,7 @@
 """What a session offers to follow objects through the movie."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.frame_result import FrameResult
@@ -10,7 +11,7 @@ from napari_sam2.runs import Run
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.sweeps import Direction, Sweep, limits, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
-from napari_sam2.updates import has_changed, update
+from napari_sam2.updates import has_changed, num_frames_ahead, update
 from napari_sam2.visits import visit
 
 
@@ -82,7 +83,8 @@ class PropagatingSession:
     @property
     def changed_ids(self) -> tuple[int, ...]:
         """IDs of the objects that `update` would follow, sorted."""
-        return tuple(sorted(i for i in self._objects if has_changed(self._objects, i)))
+        new = self._left_new
+        return tuple(sorted(i for i in self._objects if has_changed(self._objects, i, is_new=i in new)))
 
     def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FrameResult]:
         """Carry corrections on to the frames that they can change, one frame at a time; other objects stay as they are.
@@ -91,7 +93,8 @@ class PropagatingSession:
         in a row agree with the old ones (IoU 0.98 or more), or a frame is met that is prompted or approved or shows
         nothing of it. What came from prompts that are gone is followed anew. An object that was never tracked goes
         both ways through the movie. Where a mask meets a painted or approved one of another object, that one keeps its
-        pixels; others keep theirs too, and labels show the smaller ID. If it is stopped, the next call goes on.
+        pixels; others keep theirs too, and labels show the smaller ID. If it is stopped, the next call goes on, and
+        `resume` does with the objects that were never tracked before.
 
         Parameters
         ----------
@@ -104,11 +107,20 @@ class PropagatingSession:
             If a frame cannot be tracked; the frames before it are kept.
         """
         chosen = self.changed_ids if object_ids is None else tuple(sorted(set(object_ids)))
+        new = tuple(i for i in chosen if i in self._left_new or self._objects[i].is_new)
         with self.history.propagation():
-            yield from update(self._objects, chosen, self._visit)
+            if new:
+                with self._objects.logs.step("frame"):
+                    self.run = Run("both", new, is_update=True)
+            yield from update(self._objects, chosen, self._visit, new=new)
+            if new and self.run is not None and self.run.is_update:
+                with self._objects.logs.step("frame"):
+                    self.run = replace(self.run, is_done=True)
 
     def resume(self) -> Iterator[FrameResult]:
         """Go on with the last propagation where it was stopped, with the objects of it that still have prompts.
+
+        An update counts as one if there were objects in it that were never tracked before; it goes on with those.
 
         Raises
         ------
@@ -117,11 +129,22 @@ class PropagatingSession:
         PropagationError
             As of `propagate`.
         """
+        if self._left_new:
+            return self.update(self._left_new)
         return self._run(*self._left())
 
     def remaining(self) -> int:
-        """How many frames `resume` would yield. Raises as `resume` does."""
+        """How many frames `resume` would yield, of an update at least. Raises as `resume` does."""
+        if self._left_new:
+            return num_frames_ahead(self._objects, self._left_new)
         return sum(len(sweep.frames) for sweep in self._left()[0])
+
+    @property
+    def _left_new(self) -> tuple[int, ...]:
+        """IDs of the objects that were not tracked before an update, if that was stopped."""
+        run = self.run
+        is_stopped = run is not None and run.is_update and not run.is_done
+        return tuple(i for i in run.object_ids if i in self._objects) if run is not None and is_stopped else ()
 
     def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         with self.history.propagation():

@@ -1,4 +1,4 @@
-"""What a session offers to those who review: how sure masks are, and which are approved."""
+"""What a session offers to those who review: how sure masks are, and what is approved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ class ReviewedSession:
     def doubtful(self, object_ids: Iterable[int] | None = None, *, below: float = DOUBTFUL_BELOW) -> tuple[Doubt, ...]:
         """Masks of a confidence `below` that value, worst first, and the frames on which objects got lost.
 
-        Frames on which somebody has given prompts of the object, or approved its mask, were looked at and are left out.
+        Frames on which somebody has given prompts of the object, or approved what is shown, were looked at and are left
+        out.
         A frame on which an object is absent counts as one on which it got lost if it has a mask on the frame before.
 
         Parameters
@@ -85,8 +86,25 @@ class ReviewedSession:
         ahead = [d for d in self.doubtful(object_ids, below=below) if (d.frame - frame) * step > 0]
         return min(ahead, key=lambda doubt: abs(doubt.frame - frame), default=None)
 
+    def worst(self, object_id: int) -> Doubt | None:
+        """The mask of an object that one may be least sure of, in doubt or not; None if it has no mask.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object.
+        """
+        known = self._one(object_id)
+        table = known.masklet.signs()
+        frames, values = _sureness(known, table)
+        if not len(frames):
+            return None
+        at = int(values.argmin())
+        why = reason(table, at) if values[at] < 1 else ""
+        return Doubt(int(frames[at]), known.object_id, float(values[at]), why)
+
     def approved(self, object_id: int) -> tuple[int, ...]:
-        """Frames on which an object's mask is approved, sorted.
+        """Frames on which an object's mask is approved, or that it is not there, sorted.
 
         Raises
         ------
@@ -96,34 +114,43 @@ class ReviewedSession:
         return tuple(sorted(self._one(object_id).marks.approved))
 
     def approve(self, object_id: int, frames: int | Iterable[int] | None = None) -> tuple[int, ...]:
-        """Say that masks of an object are right; returns the frames that were not approved before.
+        """Say that masks of an object are right, or that it is not there; returns the frames not approved before.
 
-        Approved masks are never changed by propagation and keep their pixels against other objects. The object can be
-        followed from them as from prompts, and the nearest of them are remembered as prompted frames are. A new prompt
-        on the frame takes the approval back.
+        What is approved is never changed by propagation, and masks keep their pixels against other objects. The object
+        can be followed from approved masks as from prompts, and the nearest of them are remembered as prompted frames
+        are. A new prompt on the frame takes the approval back.
 
         Parameters
         ----------
         frames
-            One frame, or some; by default all that have a mask of the object.
+            One frame, or some; by default all that have a mask of the object, or on which it was looked for in vain.
 
         Raises
         ------
         PromptError
-            If there is no such object, or it has no mask on one of the frames; then nothing is approved.
+            If there is no such object, or nothing is known of it on one of the frames, see `can_approve`; then nothing
+            is approved.
         """
         known = self._one(object_id)
-        chosen = [*known.masklet] if frames is None else _as_frames(frames)
-        bare = [t for t in chosen if t not in known.masklet]
+        chosen = sorted({*known.masklet, *known.masklet.absent}) if frames is None else _as_frames(frames)
+        bare = [t for t in chosen if not self.can_approve(object_id, t)]
         if bare:
             raise PromptError(
-                f"object {object_id} has no mask on frame {bare[0]} to be approved: propagate to it, or click it"
+                f"object {object_id} has no mask on frame {bare[0]} to be approved, and was not looked for there: "
+                "propagate to it, or click it"
             )
         new = [t for t in chosen if t not in known.marks.approved]
         with self._objects.logs.step("approve", new[0] if len(new) == 1 else None):
             known.approve(new)
             self._objects.edits += 1
         return tuple(new)
+
+    def can_approve(self, object_id: int, frame: int) -> bool:
+        """Whether a frame of an object can be approved: it has a mask, was looked for in vain, or has ended before."""
+        known = self._objects.get(index(object_id))
+        if known is None or not 0 <= frame < self._objects.num_frames:
+            return False
+        return known.is_known(frame) or frame in known.tracked or frame >= self._objects.num_frames_of(object_id)
 
     def disapprove(self, object_id: int, frames: int | Iterable[int] | None = None) -> tuple[int, ...]:
         """Take approvals back, by default all of an object; returns the frames that were approved.
@@ -141,6 +168,9 @@ class ReviewedSession:
         were = [t for t in chosen if t in known.marks.approved]
         with self._objects.logs.step("disapprove", were[0] if len(were) == 1 else None):
             known.disapprove(were)
+            # Beyond its end nothing is shown of an object, unless somebody has approved it.
+            for frame in (t for t in were if t >= self._objects.num_frames_of(object_id) and t not in known.masklet):
+                known.masklet.remove(frame)
             self._objects.edits += 1
         return tuple(were)
 
@@ -168,9 +198,9 @@ def _sureness(known: TrackedObject, table: NDArray[Any]) -> tuple[NDArray[np.int
 def _doubts(known: TrackedObject, below: float) -> list[Doubt]:
     table = known.masklet.signs()
     frames, values = _sureness(known, table)
-    looked_at = [*known.prompts, *known.marks.approved]
-    rows = np.flatnonzero((values < below) & ~np.isin(frames, looked_at))
+    looked_at = {*known.prompts, *known.marks.approved}
+    rows = np.flatnonzero((values < below) & ~np.isin(frames, [*looked_at]))
     doubts = [Doubt(int(frames[i]), known.object_id, float(values[i]), reason(table, int(i))) for i in rows]
     shown = set(frames.tolist())
-    lost = [t for t in known.masklet.absent if t - 1 in shown and t not in known.prompts]
+    lost = [t for t in known.masklet.absent if t - 1 in shown and t not in looked_at]
     return doubts + [Doubt(t, known.object_id, 0.0, f"not found, though it is there on frame {t - 1}") for t in lost]

@@ -24,6 +24,8 @@ StepKind = Literal[
     "undo",
     "approve",
     "disapprove",
+    "edits",
+    "reload",
 ]
 
 
@@ -35,6 +37,7 @@ class Step:
     ----------
     kind
         Of "everything", all objects that were added at once are one step. "undo" puts back something that was there.
+        "edits" are several at once. A "reload" shows what others have stored of a session that cannot be changed here.
     frame
         Which frame, of a "frame" of a propagation, a "segment" or an "accept".
     """

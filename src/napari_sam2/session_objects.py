@@ -45,13 +45,18 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     @property
     def prompted_ids(self) -> tuple[int, ...]:
-        """IDs of the objects that have prompts or approved masks, sorted."""
-        return tuple(sorted(i for i, known in self.items() if known.prompts or known.marks.approved))
+        """IDs of the objects that have prompts that say where they are, or approved masks, sorted."""
+        return tuple(sorted(i for i, known in self.items() if known.starts))
 
     @property
     def shape_yx(self) -> tuple[int, int]:
         """Of a frame of the movie, in pixels."""
         return self._follower.video.shape_yx
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the movie has."""
+        return self._follower.video.num_frames
 
     @property
     def next_id(self) -> int:
@@ -74,6 +79,11 @@ class SessionObjects(Mapping[int, TrackedObject]):
         """All prompts, on each frame in an order that groups them again as they are."""
         for group in self.prompts.values():
             yield from group.in_order
+
+    def is_correctable(self, object_id: int, frame: int) -> bool:
+        """Whether a frame has a mask of an object, or had one that was corrected, so that points may correct it."""
+        known = self._known.get(object_id)
+        return known is not None and (frame in known.masklet or known.has_answer(frame))
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         """Replace all prompts by others that make sense; returns the (frame, object_id) that changed."""
@@ -112,6 +122,19 @@ class SessionObjects(Mapping[int, TrackedObject]):
         """Take in an object that is stored as it is, before anybody listens; nobody is told."""
         self._known[known.object_id] = known
         self.use_ids_from(known.object_id + 1)
+
+    def exchange(self, objects: Collection[TrackedObject], ends: dict[int, int], names: dict[int, str]) -> None:
+        """Let these be all objects there are, as they are stored."""
+        with self.logs.step("reload"):
+            for known in self._known.values():
+                self.logs.removing(known)
+            for known in objects:
+                self.logs.touching(known, known.frames)
+            self._known = {}
+            for known in objects:
+                self.load(known)
+            self.ends, self.names = ends, names
+            self.edits += 1
 
     def remove(self, object_id: int) -> None:
         """Forget an object altogether, if there is one of that ID."""
@@ -160,7 +183,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
     def starts(self, object_ids: Collection[int]) -> dict[int, list[int]]:
         """By object ID, the frames from which it can be followed, of those that have any."""
         known = {i: self._known[i] for i in object_ids if i in self._known}
-        return {i: one.starts for i, one in known.items() if one.prompts or one.marks.approved}
+        return {i: starts for i, one in known.items() if (starts := one.starts)}
 
     def last_frame(self, object_ids: Collection[int], last: int | None) -> int | None:
         """Up to where there is something to follow, of the frames up to `last`: to where the last of them ends."""
@@ -172,7 +195,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     def num_frames_of(self, object_id: int) -> int:
         """How many frames of the movie there are up to where an object ends."""
-        return min(self._follower.video.num_frames, self.ends.get(object_id, self._follower.video.num_frames))
+        return min(self.num_frames, self.ends.get(object_id, self.num_frames))
 
     def are_there(self, object_ids: Iterable[int], frame: int) -> list[TrackedObject]:
         """The objects of these IDs that have not ended before a frame."""

@@ -79,13 +79,20 @@ class TrackedObject(ObjectState):
         self.masklet.add(mask)
 
     def approve(self, frames: Collection[int]) -> None:
-        """Let the masks of some frames stand as they are, and be remembered as those of prompts are."""
+        """Let what some frames show stand as it is; masks are remembered as those of prompts are.
+
+        A frame that shows nothing shows from then on that the object is absent.
+        """
         self._logs.touching(self, frames)
-        self.marks.approved.update(frames)
+        shown = set(self.masklet.frames)
+        for frame in frames:
+            self.marks.approve(frame, has_mask=frame in shown)
+            if frame not in shown:
+                self.masklet.mark_absent(frame)
         self._left = None
 
     def disapprove(self, frames: Collection[int]) -> None:
-        """Let approved masks be as any others; what was tracked from them is shown, and not remembered."""
+        """Let approved frames be as any others; what was tracked from their masks is shown, and not remembered."""
         self._logs.touching(self, frames)
         self._take_back(frames)
 
@@ -116,12 +123,22 @@ class TrackedObject(ObjectState):
         self._pass_on(frame + step, self._began, -step)
 
     def show_given(self, frame: int) -> SeenMask:
-        """The mask of a frame that is approved, or that prompts gave."""
+        """What is approved on a frame, or what prompts gave there."""
+        if frame in self.marks.absences:
+            return self._show_absent(frame)
         if frame in self.marks.approved:
             mask = self.masklet[frame]
             self._follower.look_at(self.followed, mask.centroid)
             return SeenMask.of(mask)
         return self._follower.show_prompted(self.followed, frame, self.prompts[frame])
+
+    def _show_absent(self, frame: int) -> SeenMask:
+        """That the object is not on a frame; next it is looked for in a wider window where it was last."""
+        followed = self.followed
+        followed.bank.skip(frame)
+        if followed.place is not None:
+            followed.window = self._follower.windows.on(followed, followed.place, wide=True)
+        return SeenMask.absent()
 
     def keep(
         self,
@@ -157,7 +174,8 @@ class TrackedObject(ObjectState):
         """Put back what was known of the object on a frame; memories of it are made anew when they are needed."""
         self._logs.touching(self, (frame,))
         self.restore_prompts(frame, record)
-        self.marks.put(frame, is_approved=record.is_approved, outdated=record.outdated)
+        has_mask = record.mask is not None
+        self.marks.put(frame, is_approved=record.is_approved, has_mask=has_mask, outdated=record.outdated)
         self._trail.erase(frame)
         if record.origin is not None:
             self._trail.mark(frame, *record.origin)
@@ -180,7 +198,9 @@ class TrackedObject(ObjectState):
         near = None if step is None else self.followed.place
         if step is None:
             step = self._came(frame) if before is None or before.step is None else before.step
-        if before is None and step is None and not prompts.says_where:
+        corrects = before is None and step is None and not prompts.says_where
+        shown = self.masklet.get(frame) if corrects else None
+        if corrects and shown is None:
             raise PromptError(
                 f"object {self.object_id} has only negative points on frame {frame}, where there is no mask to "
                 "correct: add a positive point, or propagate to that frame first"
@@ -194,11 +214,14 @@ class TrackedObject(ObjectState):
         self._trail.erase(frame)
         if near is None and step is not None and frame in self.masklet:
             near = self.masklet[frame].centroid
+        if shown is not None:
+            # Nothing is remembered that led to the mask, so that it is itself what the points correct.
+            self._follower.accept(self.followed, shown)
         seen = self._follower.segment(
             self.followed,
             frame,
             prompts,
-            refines=before is not None,
+            refines=before is not None or shown is not None,
             memory_direction=step,
             near=near,
         )
@@ -209,7 +232,7 @@ class TrackedObject(ObjectState):
         """The direction in which tracking came near a frame from other prompts; None if it has not."""
         reach = self.followed.bank.rules.num_recent + 1
         for step in (1, -1):
-            others = any((frame - t) * step > 0 for t in (*self.followed.prompted, *self.marks.approved))
+            others = any((frame - t) * step > 0 for t in (*self.followed.prompted, *self.marks.masks))
             if others and any(self._trail.came(frame - step * k, step) for k in range(reach)):
                 return step
         return None
@@ -228,7 +251,7 @@ class TrackedObject(ObjectState):
         self._began = frame
         self.remember()
         self.followed.last = None
-        given = {*self.followed.prompted, *self.marks.approved}
+        given = {*self.followed.prompted, *self.marks.masks}
         if frame in given and all((t - frame) * step >= 0 for t in given):
             # It starts here, from prompts alone; so the same again gives the same.
             self.followed.bank.clear_recent()
@@ -259,9 +282,9 @@ class TrackedObject(ObjectState):
         self._follower.remember_approved(followed, [self.masklet[t] for t in nearest if t not in bank.prompted])
 
     def _take_back(self, frames: Iterable[int]) -> None:
-        """Let approved masks count no more, unless prompts gave them, and what was tracked from them neither."""
+        """Let approvals count no more, unless prompts gave the masks, and what was tracked from them neither."""
         for frame in list(frames):
-            self.marks.approved.discard(frame)
+            self.marks.disapprove(frame)
             if frame not in self.followed.prompted:
                 self._withdraw(frame)
 

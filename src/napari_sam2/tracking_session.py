@@ -1,6 +1,6 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.editable_session import EditableSession
-from napari_sam2.errors import explained
+from napari_sam2.errors import SessionError, explained
 from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.frame_result import FrameResult as FrameResult
 from napari_sam2.history import HISTORY_BYTES, History
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
-from napari_sam2.prompts import ObjectPrompts, Prompt, check_prompts
+from napari_sam2.prompts import ObjectPrompts, Prompt, check_corrections, check_prompts
 from napari_sam2.propagating_session import PropagatingSession
 from napari_sam2.propagation import Follower
 from napari_sam2.reviewed_session import ReviewedSession
@@ -107,6 +107,7 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         )
         self._objects = SessionObjects(self._follower)
         self.run: Run | None = None
+        self._read_again: Callable[[TrackingSession], None] | None = None
         self.history = History(self, history_bytes)
 
     @property
@@ -178,7 +179,12 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         """
         prompts = list(prompts)
         check_prompts(prompts, num_frames=self.video.num_frames, shape_yx=self.video.shape_yx)
+        check_corrections(prompts, self.is_correctable)
         return self._objects.set_prompts(prompts)
+
+    def is_correctable(self, object_id: int, frame: int) -> bool:
+        """Whether points on a frame, negative ones by themselves too, may correct a mask of an object there."""
+        return self._objects.is_correctable(index(object_id), index(frame))
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object altogether: prompts, memories, masks. Those of other objects stay as they are."""
@@ -280,6 +286,24 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         with self.logs.step("accept", mask.frame), explained(mask.frame):
             self._objects.edits += 1
             known.accept(mask)
+
+    def reload(self) -> None:
+        """Show what another process has stored of this session since it was opened, or reloaded, to be looked at here.
+
+        Raises
+        ------
+        SessionError
+            If nobody else can have changed it, because it is worked with here or not stored; or if it is damaged.
+        """
+        if self._read_again is None:
+            raise SessionError(
+                "There is nothing to reload: only a session that can just be looked at here is changed elsewhere"
+            )
+        self._read_again(self)
+
+    def reload_with(self, read_again: "Callable[[TrackingSession], None]") -> None:
+        """Let this be what `reload` does: the session can only be looked at."""
+        self._read_again = read_again
 
     def close(self) -> None:
         """Let go of the folder that the session is stored in, if there is one; nothing is stored from now on."""

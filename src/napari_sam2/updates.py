@@ -33,7 +33,7 @@ class _Course:
     movie
         The frames on which the object may be.
     is_new
-        Whether the object was not tracked before, so that it goes on to frames that show nothing.
+        Whether the object was not tracked before the update, so that it goes on to frames of which nothing is known.
     same
         On how many frames in a row the new mask was the same as the old one.
     """
@@ -58,17 +58,41 @@ class _Course:
         return self.same >= ENOUGH_SAME
 
 
-def has_changed(objects: SessionObjects, object_id: int) -> bool:
-    """Whether an update would do anything about an object."""
+def has_changed(objects: SessionObjects, object_id: int, *, is_new: bool) -> bool:
+    """Whether an update would do anything about an object; one that `is_new` was not tracked before it."""
     known = objects[object_id]
-    return bool(known.unanswered) or any(_courses(objects, known, step, is_new=known.is_new) for step in (1, -1))
+    is_new |= known.is_new
+    return bool(known.unanswered) or any(_courses(objects, known, step, is_new=is_new) for step in (1, -1))
 
 
-def update(objects: SessionObjects, object_ids: Collection[int], visit: Visit) -> Iterator[FrameResult]:
-    """Follow changed objects from where they changed, first forward and then backward; see `TrackingSession.update`."""
+def num_frames_ahead(objects: SessionObjects, object_ids: Collection[int]) -> int:
+    """On how many frames, some of them twice, of which nothing is known, new objects are still to be looked for."""
+    count = 0
+    for step in (1, -1):
+        ahead: set[int] = set()
+        for known in (objects[i] for i in object_ids if i in objects):
+            looked, movie = set(known.frames), range(objects.num_frames_of(known.object_id))
+            for course in _courses(objects, known, step, is_new=True):
+                frame = course.front + step
+                while frame in movie and frame not in looked:
+                    ahead.add(frame)
+                    frame += step
+        count += len(ahead)
+    return count
+
+
+def update(
+    objects: SessionObjects, object_ids: Collection[int], visit: Visit, *, new: Collection[int]
+) -> Iterator[FrameResult]:
+    """Follow changed objects from where they changed, first forward and then backward; see `TrackingSession.update`.
+
+    Parameters
+    ----------
+    new
+        IDs of the objects that were not tracked before.
+    """
     with objects.logs.step("frame"):
         objects.prepare(object_ids)
-    new = {i for i in object_ids if objects[i].is_new}
     for step in (1, -1):
         known = [objects[i] for i in object_ids if i in objects]
         courses = (c for one in known for c in _courses(objects, one, step, is_new=one.object_id in new))
@@ -82,6 +106,9 @@ def _courses(objects: SessionObjects, known: TrackedObject, step: int, *, is_new
         return []
     stale = known.stale
     fronts = {front for front, way in known.marks.fronts if way == step}
+    if is_new:
+        looked = sorted({*known.tracked, *known.masklet, *known.masklet.absent})
+        fronts |= {run[0 if step < 0 else 1] for run in _runs(looked)}
     for first, last in _runs(stale):
         way = 1 if any(t < first for t in known.starts) else -1
         if way == step:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,7 @@ from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError
 from napari_sam2.found_objects import Everything
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
-from napari_sam2.prompts import ObjectPrompts, PointPrompt, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import ObjectPrompts, PointPrompt, Prompt, check_corrections, check_prompts, group_prompts
 from napari_sam2.reviewed_session import Doubt
 from napari_sam2.session_log import SessionLogs
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
@@ -60,16 +61,19 @@ class FakeSession:
     threads: set[int] = field(default_factory=set)
     asked: list[tuple[int, int]] = field(default_factory=list)
     closed: int = 0
+    reloaded: int = 0
     doubts: set[tuple[int, int]] = field(default_factory=set)
     approvals: set[tuple[int, int]] = field(default_factory=set)
     updated: list[Sequence[int] | None] = field(default_factory=list)
 
     def close(self) -> None:
         self.closed += 1
+        self.logs.close()
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         prompts = list(prompts)
         check_prompts(prompts, num_frames=self.shape[0], shape_yx=self.shape[1:])
+        check_corrections(prompts, self.is_correctable)
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
         self.prompts = groups
@@ -100,7 +104,8 @@ class FakeSession:
 
     def remove_object(self, object_id: int) -> None:
         frames = [frame for i, frame in self.prompts if i == object_id]
-        self._touch(object_id, frames=[*frames, *self.masklets.pop(object_id, ())])
+        self._touch(object_id, frames=[*frames, *self.masklets.get(object_id, ())])
+        self.masklets.pop(object_id, None)
         self.prompts = {key: group for key, group in self.prompts.items() if key[0] != object_id}
 
     def everything(self, frame: int, *, settings: Any = None) -> Generator[Progress, None, Everything]:
@@ -174,6 +179,29 @@ class FakeSession:
     def next_doubtful(self, frame: int, step: int = 1) -> Doubt | None:
         ahead = [doubt for doubt in self.doubtful() if (doubt.frame - frame) * step > 0]
         return min(ahead, key=lambda doubt: abs(doubt.frame - frame), default=None)
+
+    def worst(self, object_id: int) -> Doubt | None:
+        frames, values = self.confidence(object_id)
+        return min(
+            (Doubt(int(t), object_id, float(v), "") for t, v in zip(frames, values, strict=True)),
+            default=None,
+            key=lambda doubt: doubt.confidence,
+        )
+
+    def can_approve(self, object_id: int, frame: int) -> bool:
+        masklet = self.masklets.get(object_id)
+        return masklet is not None and (frame in masklet or masklet.is_absent(frame))
+
+    def is_correctable(self, object_id: int, frame: int) -> bool:
+        return object_id in self.masklets and frame in self.masklets[object_id]
+
+    @contextmanager
+    def one_step(self, kind: str = "edits") -> Iterator[None]:
+        with self.logs.step(kind):
+            yield
+
+    def reload(self) -> None:
+        self.reloaded += 1
 
     def approved(self, object_id: int) -> tuple[int, ...]:
         return tuple(sorted(t for i, t in self.approvals if i == object_id))

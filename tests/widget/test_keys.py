@@ -10,7 +10,9 @@ import npe2
 import pytest
 from napari.layers import Image, Labels, Points, Shapes, Tracks
 from napari.settings import get_plugin_settings, get_settings
+from napari.utils.events import EmitterGroup
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_sam2.widget.keys import DEFAULTS, KEYS, PLACES, Keys, captioned, spelled
 from napari_sam2.widget.preferences import read_preferences, understood
@@ -161,6 +163,69 @@ def test_a_key_that_was_chosen_is_bound_and_shown(
         assert form.new_object.text() == "New object [J]" and form.undo_line.undo.text() == "Undo"
         assert "<b>J</b>" in form.keys_list.texts and "<b>U</b>" not in form.keys_list.texts
         assert not form.follow.isChecked()
+
+
+def test_preferences_count_in_an_open_widget(
+    npe2pm: Any, plugin_settings: Any, empty_desk: Desk, repository: Path, tmp_path: Path
+) -> None:
+    with npe2pm.tmp_plugin(manifest=npe2.PluginManifest.from_file(repository / "napari.yaml")):
+        chosen = get_plugin_settings("napari-sam2")
+        empty_desk.add_movie()
+        form = empty_desk.dock().form
+        points = empty_desk.viewer.layers["point_prompts"]
+        chosen.keys.new_object, chosen.keys.undo, chosen.keys.end, chosen.runs.follow = "J", "", "Q", False
+        empty_desk.qtbot.waitUntil(lambda: "J" in bound(points), timeout=5000)
+        assert "M" not in bound(points)
+        assert {"Q"} <= bound(empty_desk.viewer) and not {"H", "U"} & bound(empty_desk.viewer)
+        assert form.new_object.text() == "New object [J]" and form.undo_line.undo.text() == "Undo"
+        assert form.objects.end.text() == "Ends here [Q]"
+        assert "<b>J</b>" in form.keys_list.texts and "<b>U</b>" not in form.keys_list.texts
+        assert not form.follow.isChecked()
+        empty_desk.widget.shut_down()
+        chosen.keys.end = "H"
+        empty_desk.qtbot.wait(500)
+        assert not {"H", "Q"} & bound(empty_desk.viewer)
+
+
+def test_device_and_precision_count_for_sessions_that_begin_then(
+    empty_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings()
+    chosen.events = EmitterGroup(source=None, changed=None)
+    for module in ("preferences", "preference_watch"):
+        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    empty_desk.add_movie()
+    form = empty_desk.dock().form
+    chosen.runs.device, chosen.runs.precision = "cuda:3", "auto"
+    chosen.events.changed()
+    empty_desk.qtbot.waitUntil(lambda: form.advanced.precision.currentData() == "auto", timeout=5000)
+    empty_desk.viewer.layers["point_prompts"].add([0, 20, 20])
+    empty_desk.wait_idle()
+    assert [(setup.device, setup.precision) for setup in empty_desk.setups] == [("cuda:3", "auto")]
+    chosen.runs.device, chosen.runs.precision, chosen.runs.follow = "cpu", "float32", False
+    chosen.events.changed()
+    empty_desk.qtbot.waitUntil(lambda: not form.follow.isChecked(), timeout=5000)
+    empty_desk.wait_idle()
+    assert len(empty_desk.sessions) == 1, "one that is open goes on as it is"
+    assert form.advanced.precision.currentData() == "auto"
+
+
+def test_what_is_typed_in_the_preferences_counts_when_they_are_left(
+    npe2pm: Any, plugin_settings: Any, empty_desk: Desk, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with npe2pm.tmp_plugin(manifest=npe2.PluginManifest.from_file(repository / "napari.yaml")):
+        chosen = get_plugin_settings("napari-sam2")
+        empty_desk.add_movie()
+        empty_desk.dock()
+        with monkeypatch.context() as at_the_preferences:
+            dialog = QWidget(empty_desk.widget)
+            at_the_preferences.setattr(QApplication, "activeWindow", lambda: dialog)
+            for text in ("S", "Sh", "Shift", "Shift+", "Shift+Q"):
+                chosen.keys.undo = text
+            empty_desk.qtbot.wait(800)
+            assert "U" in bound(empty_desk.viewer)
+        empty_desk.qtbot.waitUntil(lambda: "Shift+Q" in bound(empty_desk.viewer), timeout=5000)
+        assert empty_desk.notes() == []
 
 
 def test_what_is_set_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

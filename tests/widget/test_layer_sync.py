@@ -272,4 +272,70 @@ def test_rows_tell_of_each_object(tracked: ToyBench) -> None:
     assert (rows[1].num_frames, rows[1].first, rows[1].last, rows[1].state) == (8, 0, 7, "tracked")
     assert (rows[2].name, rows[2].num_frames, rows[2].last, rows[2].state) == ("fast one", 5, 4, "ended")
     assert (rows[7].num_frames, rows[7].state) == (1, "prompted")
-    assert rows[1].worst == pytest.approx(0.9)
+    assert rows[1].worst == tracked.session.worst(1)
+
+
+def test_an_edit_of_many_objects_is_one_step(tracked: ToyBench) -> None:
+    tracked.click(2, 3, STILL)
+    before = tracked.frames()
+    for edit, name in (
+        (edits.merge([1, 2, 3]), "merge of objects 1, 2 and 3"),
+        (edits.end([1, 2, 3], 3), "end of objects 1, 2 and 3"),
+        (edits.remove([1, 2, 3]), "removal of objects 1, 2 and 3"),
+        (edits.split([1, 2], 3), "split of 4 objects"),
+    ):
+        tracked.controller.edit(edit)
+        tracked.check()
+        assert not np.array_equal(tracked.frames(), before)
+        assert tracked.controller.steps[0] == name
+        tracked.controller.edit(edits.undo())
+        np.testing.assert_array_equal(tracked.frames(), before)
+
+
+def test_of_an_edit_that_is_refused_for_one_object_nothing_is_done(tracked: ToyBench) -> None:
+    tracked.click(4, 3, STILL)
+    before, step = tracked.frames(), tracked.controller.steps
+    tracked.controller.edit(edits.end([1, 2, 3], 3))
+    assert "object 3 has neither mask nor prompt before frame 3" in str(tracked.errors.pop())
+    np.testing.assert_array_equal(tracked.frames(), before)
+    assert tracked.controller.steps == step
+
+
+@pytest.mark.parametrize(
+    ("edit", "frames"),
+    [
+        (edits.split([1], 6), {6, 7}),
+        (edits.swap(1, 2, 5), {5, 6, 7}),
+        (edits.end([1], 6), {6, 7}),
+        (edits.merge([1, 3]), {2}),
+        (edits.remove([3]), {2}),
+        (edits.approve(1), set()),
+        (edits.rename(1, "mother"), set()),
+    ],
+    ids=["split", "swap", "end", "merge", "remove", "approve", "rename"],
+)
+def test_only_frames_are_written_whose_pixels_an_edit_has_changed(
+    tracked: ToyBench, edit: edits.Edit, frames: set[int]
+) -> None:
+    tracked.click(2, 3, STILL)
+    tracked.written.clear()
+    tracked.controller.edit(edit)
+    assert set(tracked.written) == frames
+    tracked.written.clear()
+    tracked.controller.edit(edits.undo())
+    assert set(tracked.written) == frames
+    tracked.check()
+
+
+def test_a_negative_click_before_the_first_prompt_corrects_what_is_there(bench: ToyBench) -> None:
+    bench.click(5, 1, STILL)
+    bench.controller.propagate(PropagationRequest("both"))
+    bench.click(2, 1, STILL, positive=False)
+    assert not bench.notes
+    assert (1, 2) in bench.session.prompts
+    bench.controller.edit(edits.undo())
+    assert (1, 2) not in bench.session.prompts
+    bench.click(2, 9, FAST, positive=False)
+    assert "object 9 has only negative points on frame 2, where there is no mask to correct" in bench.notes[0]
+    bench.points.selected_data = {len(bench.points.data) - 1}
+    bench.points.remove_selected()

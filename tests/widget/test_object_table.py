@@ -12,7 +12,7 @@ import napari_sam2
 from napari_sam2.errors import SessionError
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.session_files.session_folder import begin_autosave
-from napari_sam2.widget.object_table import FRAMES, NAME, STATE
+from napari_sam2.widget.object_table import FRAMES, ID, NAME, STATE, WORST
 from toy_model import ToyModel
 from toy_scene import STILL_YX, click, fast_yx
 from widget.conftest import Desk
@@ -60,8 +60,8 @@ def cell(desk: Desk, row: int, column: int) -> QPoint:
     return table.visualRect(table.model().index(row, column)).center()
 
 
-def double_click(desk: Desk, row: int) -> None:
-    viewport, where = panel(desk).table.viewport(), cell(desk, row, STATE)
+def double_click(desk: Desk, row: int, column: int = STATE) -> None:
+    viewport, where = panel(desk).table.viewport(), cell(desk, row, column)
     QTest.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=where)
     QTest.mouseDClick(viewport, Qt.MouseButton.LeftButton, pos=where)
     desk.settle()
@@ -78,7 +78,26 @@ def check(desk: Desk) -> None:
 
 def test_the_table_tells_of_each_object(desk: Desk) -> None:
     assert texts(desk, FRAMES) == ["8", "8"] and texts(desk, STATE) == ["tracked", "tracked"]
-    assert [desk.widget.form.objects.table.objects.data(panel(desk).table.objects.index(0, 4))] == ["0.90"]
+    assert [desk.widget.form.objects.table.objects.data(panel(desk).table.objects.index(0, 4))] == ["0.89"]
+
+
+def test_the_worst_mask_is_told_sorted_by_and_gone_to(desk: Desk) -> None:
+    # The fast disc moves by more than its diameter.
+    table = panel(desk).table
+    worst = desk.widget.session.worst(2)
+    assert texts(desk, WORST) == ["0.89", f"{worst.confidence:.2f}"]
+    tip = table.objects.data(table.objects.index(1, WORST), Qt.ItemDataRole.ToolTipRole)
+    assert tip == f"Frame {worst.frame}: confidence {worst.confidence:.2f}; {worst.reason}. A double click goes there."
+    assert worst.reason.startswith("moved 1.1 diameters")
+    table.sortByColumn(WORST, Qt.SortOrder.AscendingOrder)
+    order = [table.model().data(table.model().index(row, ID)) for row in range(2)]
+    assert order == ["2", "1"]
+    double_click(desk, 0, WORST)
+    assert desk.viewer.dims.current_step[0] == worst.frame
+    assert desk.widget.form.object_id.value() == 2
+    desk.go_to(5)
+    double_click(desk, 0)
+    assert desk.viewer.dims.current_step[0] == 5, "elsewhere in the row it is the frame on screen"
 
 
 def test_row25_undo_by_key_goes_back_over_propagation_and_clicks_and_redo_forward(desk: Desk) -> None:
@@ -204,10 +223,11 @@ def test_removed_objects_come_back_with_undo(desk: Desk) -> None:
     desk.click(panel(desk).remove)
     check(desk)
     assert not desk.frame(4).any() and len(desk.viewer.layers["point_prompts"].data) == 0
-    for _ in range(2):
-        desk.press_key("U")
+    assert desk.widget.form.undo_line.undo.toolTip() == "Undo: removal of objects 1 and 2"
+    desk.press_key("U")
     check(desk)
     np.testing.assert_array_equal([desk.frame(t) for t in range(NUM_FRAMES)], before)
+    assert desk.widget.form.undo_line.undo.toolTip() == "Undo: propagation"
 
 
 def test_buttons_without_a_selection_say_what_to_do(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_sam2.widget.answers import PropagationRequest
-from napari_sam2.widget.review_row import ABSENT, APPROVED, NOTHING
+from napari_sam2.widget.review_row import ABSENT, APPROVED, APPROVED_ABSENT, NOTHING
 from napari_sam2.widget.review_strip import colors_of
 from widget.fakes import wait
 
@@ -85,10 +85,34 @@ def test_a_whole_object_is_approved_and_that_is_taken_back(tracked):
     assert tracked.session.approvals == set()
 
 
+def test_that_an_object_is_not_there_is_approved_and_shown(tracked):
+    tracked.session.masklets[1].mark_absent(5)
+    tracked.session.find_doubts({(1, 3), (2, 7)})
+    tracked.wait_idle()
+    tracked.widget._movie.tool.object_id = 1
+    tracked.go_to(5)
+    tracked.widget._review.refresh()
+    assert reason(tracked) == "Object 1, frame 5: not there."
+    tracked.press_key("K")
+    tracked.wait_idle()
+    assert tracked.session.approvals == {(1, 5)}
+    tracked.widget._review.refresh()
+    assert reason(tracked) == "Object 1, frame 5: approved as not there."
+    strip = tracked.widget.form.review.strip
+    picture = strip.grab().toImage()
+    (expected,) = colors_of(np.array([APPROVED_ABSENT])).tolist()
+    assert list(picture.pixelColor(int(picture.width() * 5.3 / 12), 8).getRgb()[:3]) == expected
+    tracked.press_key("K")
+    tracked.wait_idle()
+    assert tracked.session.approvals == set()
+
+
 def test_what_has_no_mask_is_not_approved(tracked):
     tracked.widget._movie.tool.object_id = 9
     tracked.press_key("K")
-    assert tracked.notes() == ["Object 9 has no mask on this frame that could be approved."]
+    assert tracked.notes() == [
+        "Object 9 has no mask on this frame that could be approved, and was not looked for here."
+    ]
 
 
 def test_a_click_on_the_strip_goes_to_the_frame_and_on_the_map_to_the_object(tracked):
@@ -122,8 +146,8 @@ def test_doubts_show_when_there_are_more_frames_than_pixels(tracked):
 
 
 def test_all_that_is_shown_has_a_color_of_its_own():
-    colors = colors_of(np.array([0.0, 0.9, APPROVED, ABSENT, NOTHING])).tolist()
-    assert len({tuple(color) for color in colors}) == 5
+    colors = colors_of(np.array([0.0, 0.9, APPROVED, APPROVED_ABSENT, ABSENT, NOTHING])).tolist()
+    assert len({tuple(color) for color in colors}) == 6
 
 
 def test_without_a_session_there_is_nothing_to_review(desk):

@@ -224,6 +224,11 @@ from pathlib import Path
 from napari_sam2.session_files.database import Database
 database = Database.open(Path(sys.argv[1]))
 print("open", flush=True)
+if sys.stdin.readline():
+    with database.transaction() as connection:
+        for table in ("objects", "prompts", "answers", "frames", "signs", "marks"):
+            connection.execute(f"DELETE FROM {table}")
+    print("removed", flush=True)
 sys.stdin.read()
 """
 
@@ -244,6 +249,15 @@ def test_row33_a_session_open_elsewhere_is_opened_to_be_looked_at(
         desk.viewer.layers["point_prompts"].add([0, 20, 20])
         desk.wait_idle(60_000)
         assert "can only be looked at" in desk.notes()[-1]
+        assert desk.widget.form.saved.reload.isVisibleTo(desk.widget)
+        assert holder.stdin is not None
+        holder.stdin.write("remove\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "removed\n"
+        desk.click(desk.widget.form.saved.reload)
+        desk.wait_idle(60_000)
+        assert not masks(desk).any()
+        assert len(desk.widget.session.masklets) == 0
         desk.leave()
         holder.communicate("")
 

@@ -68,6 +68,10 @@ class Saving:
         self.error: SessionError | None = None
         self.stored: StoredSession | None = None
 
+    def choose(self, *, stores: bool, elsewhere: Path | None) -> None:
+        """Let this be whether, and where, a session is stored that is begun from now on."""
+        self._stores, self._elsewhere = stores, elsewhere
+
     def go_on_with(self, folder: Path) -> None:
         """Take the stored session in a folder when the session is opened next."""
         self.folder, self.stored, self._is_known = folder, None, False

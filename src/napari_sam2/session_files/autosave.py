@@ -35,6 +35,7 @@ class Autosave:
         self._session = session
         self._pending: dict[int, tuple[TrackedObject, set[int]]] = {}
         self._removed: set[int] = set()
+        self._is_reloading = False
         self._written = self._values()
         self._names = dict(session.objects.names)
         # Sessions of older versions lack some values, which are written with the first step.
@@ -49,7 +50,8 @@ class Autosave:
             If the session is open only to be looked at.
         """
         why = self.store.database.read_only_because
-        if why is not None:
+        self._is_reloading = step.kind == "reload"
+        if why is not None and not self._is_reloading:
             raise SessionError(
                 f"The session in {self.store.database.folder} can only be looked at, because {why}: make that "
                 "otherwise and open it again, or work on a copy of the folder"
@@ -57,6 +59,8 @@ class Autosave:
 
     def touching(self, known: "TrackedObject", frames: Collection[int]) -> None:
         """Note what is to be written."""
+        if self._is_reloading:
+            return
         entry = self._pending.get(known.object_id)
         if entry is None or entry[0] is not known:
             entry = self._pending[known.object_id] = known, set()
@@ -64,6 +68,8 @@ class Autosave:
 
     def removing(self, known: "TrackedObject") -> None:
         """Note what is to be removed; what is on disk only is taken into memory, for whoever puts the object back."""
+        if self._is_reloading:
+            return
         known.load()
         self._pending.pop(known.object_id, None)
         self._removed.add(known.object_id)
@@ -76,6 +82,10 @@ class Autosave:
         AutosaveError
             If it cannot be written, and nobody else is told.
         """
+        if self._is_reloading:
+            self._written, self._names = self._values(), dict(self._session.objects.names)
+            self._is_reloading = False
+            return
         if self._on_written is None:
             self.save()
             return

@@ -157,6 +157,23 @@ class Database:
                     raise self._not_written(error) from error
                 raise
 
+    def refresh(self) -> None:
+        """See what others have written since, whatever they have done with the file; only of one that is just read.
+
+        Raises
+        ------
+        SessionError
+            If it cannot be read any more, or was closed.
+        """
+        self.rows("SELECT 1")
+        try:
+            with self._one_at_a_time, closing(self._connection):
+                self._connection = _connect(self.folder / FILE_NAME, "ro")
+                schema.check(self._connection, str(self.folder))
+                schema.upgrade(self._connection, is_writable=False)
+        except sqlite3.Error as error:
+            raise damaged(self.folder, error) from error
+
     def close(self) -> None:
         """Let go of the files, and let others write."""
         with self._one_at_a_time:

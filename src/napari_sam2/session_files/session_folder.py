@@ -31,6 +31,7 @@ from napari_sam2.session_files.values import (
 )
 from napari_sam2.session_settings import SessionSettings
 from napari_sam2.session_setup import SessionSetup
+from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.trail import Trail
 from napari_sam2.video import Video
@@ -223,12 +224,9 @@ def _reopened(
     is_same = is_same and session.settings.answers_as(settings)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
-    _fill(session, store, answered=is_same)
-    with _read(database):
-        # A session that was stored before there were any has none.
-        session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
-        session.objects.ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in session.objects}
-    session.objects.names = store.names()
+    objects, session.objects.ends, session.objects.names = _stored_objects(session, store, meta, answered=is_same)
+    for one in objects:
+        session.objects.load(one)
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
     other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
     if database.read_only_because is None:
@@ -261,8 +259,35 @@ def _session(
     )
 
 
-def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> None:
-    """Give a session the objects of a store; their masks stay there until they are asked for."""
+def _read_again(session: TrackingSession, database: Database) -> None:
+    """Give a session that can only be looked at what is stored by now."""
+    database.refresh()
+    meta = read_meta(database)
+    with _read(database):
+        run = run_from_json(meta["run"])
+    store = SessionStore(database, session.video.num_frames, session.video.shape_yx)
+    session.objects.exchange(*_stored_objects(session, store, meta, answered=True))
+    session.run = run
+
+
+def _stored_objects(
+    session: TrackingSession, store: SessionStore, meta: dict[str, Any], *, answered: bool
+) -> tuple[list[TrackedObject], dict[int, int], dict[int, str]]:
+    """The objects in a store, with ends and names by ID; the IDs that were used are so in the session."""
+    objects = _objects(session, store, answered=answered)
+    with _read(store.database):
+        prompts = [p for known in objects for group in known.prompts.values() for p in group.in_order]
+        check_prompts(prompts, num_frames=store.num_frames, shape_yx=store.shape_yx)
+        # A session that was stored before there were any has none.
+        session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
+        ids = {known.object_id for known in objects}
+        ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in ids}
+    return objects, ends, store.names()
+
+
+def _objects(session: TrackingSession, store: SessionStore, *, answered: bool) -> list[TrackedObject]:
+    """The objects of a store; their masks stay there until they are asked for."""
+    objects = []
     by_object, doubtful, marks = (
         store.prompts(session.model.device, answered=answered),
         store.doubtful(),
@@ -274,12 +299,10 @@ def _fill(session: TrackingSession, store: SessionStore, *, answered: bool) -> N
         for frame, record in by_object.get(object_id, {}).items():
             known.restore_prompts(frame, record)
         known.followed.distrusted |= doubtful.get(object_id, set())
-        for frame, is_approved, outdated in marks.get(object_id, ()):
-            known.marks.put(frame, is_approved=is_approved, outdated=outdated)
-        session.objects.load(known)
-    with _read(store.database):
-        prompts = session.objects.all_prompts()
-        check_prompts(prompts, num_frames=store.num_frames, shape_yx=store.shape_yx)
+        for frame, has_mask, is_approved, outdated in marks.get(object_id, ()):
+            known.marks.put(frame, is_approved=is_approved, has_mask=has_mask, outdated=outdated)
+        objects.append(known)
+    return objects
 
 
 def _trail_of(store: SessionStore, object_id: int) -> Callable[[], Iterator[Any]]:
@@ -290,6 +313,8 @@ def _attach(session: TrackingSession, database: Database, on_written: OnWritten 
     video = session.video
     store = SessionStore(database, video.num_frames, video.shape_yx)
     session.logs.add(Autosave(session, store, on_written), first=True)
+    if database.read_only_because is not None:
+        session.reload_with(lambda known: _read_again(known, database))
     weakref.finalize(session, database.close)
 
 

@@ -80,13 +80,15 @@ class SessionStore:
             self._check_frames([frame for frame, *_ in found])
             return np.array([(*row[:3], *sign_columns(rows.read_signs(row[3:]))) for row in found], SIGNS)
 
-    def marks(self) -> dict[int, list[tuple[int, bool, tuple[int, ...]]]]:
-        """By object ID, frames, whether their masks are approved, and the directions in which others are outdated."""
-        found: dict[int, list[tuple[int, bool, tuple[int, ...]]]] = {}
+    def marks(self) -> dict[int, list[tuple[int, bool, bool, tuple[int, ...]]]]:
+        """By object ID, frames: whether they have a mask, are approved, and the ways in which others are outdated."""
+        found: dict[int, list[tuple[int, bool, bool, tuple[int, ...]]]] = {}
+        columns = "object_id, frame, state, is_approved, outdated"
+        sql = f"SELECT {columns} FROM marks LEFT JOIN frames USING (object_id, frame)"
         with self._damage_told():
-            for object_id, frame, *columns in self.database.rows("SELECT * FROM marks"):
+            for object_id, frame, state, *marked in self.database.rows(sql):
                 self._check_frames([frame])
-                found.setdefault(object_id, []).append((frame, *rows.read_marks(*columns)))
+                found.setdefault(object_id, []).append((frame, state == rows.MASK, *rows.read_marks(*marked)))
         return found
 
     def state(self, object_id: int, frame: int) -> int:
@@ -106,15 +108,6 @@ class SessionStore:
             table = np.array(found, np.int64).reshape(-1, 2)
             self._check_frames(table[:, 0].tolist())
         return table[:, 0], table[:, 1]
-
-    def predicted_ious(self, object_id: int) -> list[tuple[int, float]]:
-        """The frames that have a mask, each with the predicted IoU of that."""
-        sql = f"SELECT frame, predicted_iou FROM frames WHERE object_id = ? AND state = {rows.MASK}"
-        found = self.database.rows(sql, object_id)
-        with self._damage_told():
-            if not all(type(frame) is int and isinstance(iou, float) for frame, iou in found):
-                raise ValueError(f"the masks of object {object_id} have no predicted IoU")
-        return found
 
     def trail(self, object_id: int) -> Iterator[tuple[int, Origin]]:
         """Where an object was tracked, and how."""

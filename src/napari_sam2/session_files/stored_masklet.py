@@ -56,14 +56,6 @@ class StoredMasklet(Masklet):
     def absent(self) -> tuple[int, ...]:  # noqa: D102
         return self._together(super().absent, ABSENT)
 
-    @property
-    def lowest_iou(self) -> float | None:  # noqa: D102
-        with self._lock:
-            mine = super().lowest_iou
-            stored = [] if self._store is None else self._store.predicted_ious(self.object_id)
-            known = [iou for frame, iou in stored if frame not in self._changed]
-            return min(known if mine is None else [*known, mine], default=None)
-
     def is_absent(self, frame: int) -> bool:  # noqa: D102
         if self._store is None or frame in self._changed:
             return super().is_absent(frame)

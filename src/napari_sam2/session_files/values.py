@@ -49,6 +49,7 @@ _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
         "start": (str, _NONE),
         "frame": (int, _NONE),
         "is_done": (bool,),
+        "is_update": (bool,),
     },
 }
 
@@ -75,8 +76,9 @@ def settings_from_json(values: Any) -> SessionSettings:
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
-    """A run as JSON."""
-    return asdict(run) | {"object_ids": list(run.object_ids)}
+    """A run as JSON; older programs, which read no updates, read all others."""
+    values = asdict(run) | {"object_ids": list(run.object_ids)}
+    return values if run.is_update else {name: value for name, value in values.items() if name != "is_update"}
 
 
 def run_from_json(values: Any) -> Run | None:

@@ -84,6 +84,11 @@ class AdvancedForm(QWidget):
         name, most = _named(policy)
         self._show(SessionSetup(None, name, most, tuning, "float32" if precision == "float32" else "auto"))
 
+    def show_precision(self, precision: Precision) -> None:
+        """Show another precision; emits nothing."""
+        with QSignalBlocker(self.precision):
+            self.precision.setCurrentIndex(self.precision.findData(precision))
+
     def _show(self, setup: SessionSetup) -> None:
         tuning, kept = setup.tuning, setup.tuning.cache_bytes
         controls = [self.precision, self.policy, self.max_recent, *self.tuning.values()]

@@ -1,6 +1,7 @@
 """What the worker thread does with a session, as generators of answers. No Qt, no napari."""
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +12,7 @@ from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt
-from napari_sam2.session_log import SessionLogs
+from napari_sam2.session_log import SessionLogs, StepKind
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
 
@@ -72,6 +73,7 @@ class SessionLike(Protocol):
     @property
     def history(self) -> "History": ...  # noqa: D102
     def undo(self) -> str: ...  # noqa: D102
+    def one_step(self, kind: StepKind = ...) -> AbstractContextManager[None]: ...  # noqa: D102
     def redo(self) -> str: ...  # noqa: D102
     def merge(self, into: int, other: int) -> None: ...  # noqa: D102
     def split(self, object_id: int, frame: int) -> int: ...  # noqa: D102
@@ -79,6 +81,7 @@ class SessionLike(Protocol):
     def end(self, object_id: int, frame: int) -> None: ...  # noqa: D102
     def rename(self, object_id: int, name: str) -> None: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
+    def is_correctable(self, object_id: int, frame: int) -> bool: ...  # noqa: D102
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
     def segment_all(self, frame: int) -> Iterator[FrameMask]: ...  # noqa: D102
@@ -107,9 +110,12 @@ class SessionLike(Protocol):
     def confidence(self, object_id: int) -> "tuple[NDArray[np.int64], NDArray[np.float64]]": ...  # noqa: D102
     def doubtful(self, object_ids: Iterable[int] | None = None) -> Sequence[DoubtLike]: ...  # noqa: D102
     def next_doubtful(self, frame: int, step: int = 1) -> DoubtLike | None: ...  # noqa: D102
+    def worst(self, object_id: int) -> DoubtLike | None: ...  # noqa: D102
+    def can_approve(self, object_id: int, frame: int) -> bool: ...  # noqa: D102
     def approved(self, object_id: int) -> Sequence[int]: ...  # noqa: D102
     def approve(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
     def disapprove(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
+    def reload(self) -> None: ...  # noqa: D102
     def labels(self, frame: int) -> NDArray[np.uint32]: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 

@@ -1,18 +1,24 @@
 """What happens to a session beneath the widget: undo, edits, whatever is done to it in the console. No Qt here."""
 
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_sam2.errors import SessionError
 from napari_sam2.session_log import Step
 
 if TYPE_CHECKING:
+    from napari_sam2.masklets import Masklet
     from napari_sam2.tracked_object import TrackedObject
+    from napari_sam2.widget.answers import SessionLike
 
 Changes = dict[int, set[int]]
 """By object ID, the frames on which something may be other than before."""
+_UNKNOWN = -1
 
 
 class ChangeLog:
@@ -32,14 +38,25 @@ class ChangeLog:
         self._turn = RLock()
         self._worker: int | None = None
         self._is_busy = self._gathers = False
+        self._session: SessionLike | None = None
         self._changes: Changes = {}
+        self._repainted: Changes = {}
+        # By object ID and frame, the pixels before the step or job that is under way.
+        self._before: dict[tuple[int, int], int | None] = {}
+        self._reloads = False
         self._has_other_settings = False
 
-    def take(self) -> Changes:
-        """What changed since this was asked last."""
+    def open(self, session: "SessionLike") -> None:
+        """Listen to this session from now on, in place of another."""
+        self._session = session
+        session.logs.add(self)
+
+    def take(self) -> tuple[Changes, Changes]:
+        """What may have changed since this was asked last, and where pixels of masks have."""
         with self._turn:
             changes, self._changes = self._changes, {}
-        return changes
+            repainted, self._repainted = self._repainted, {}
+        return changes, repainted
 
     def take_settings(self) -> bool:
         """Whether somebody else has changed settings since this was asked last."""
@@ -59,6 +76,7 @@ class ChangeLog:
         try:
             yield
         finally:
+            self._compare()
             self._is_busy = self._gathers = False
 
     @contextmanager
@@ -84,6 +102,7 @@ class ChangeLog:
         SessionError
             With what to do.
         """
+        self._reloads = step.kind == "reload"
         if self._is_own:
             return
         if self._is_busy:
@@ -97,6 +116,11 @@ class ChangeLog:
         """Note what may change."""
         if self._gathers or not self._is_own:
             self._changes.setdefault(known.object_id, set()).update(frames)
+            masklet = None if self._session is None else self._session.masklets.get(known.object_id)
+            for key in ((known.object_id, frame) for frame in frames):
+                if key not in self._before:
+                    # What was stored elsewhere is not shown yet, and may be read already.
+                    self._before[key] = _UNKNOWN if self._reloads else _pixels(masklet, key[1])
 
     def removing(self, known: "TrackedObject") -> None:
         """Note that all of an object goes."""
@@ -107,13 +131,28 @@ class ChangeLog:
         if self._is_own:
             return
         self._has_other_settings |= step.kind == "settings"
+        self._compare()
         self._turn.release()
         self._on_change()
 
     def close(self) -> None:
         """Forget what changed: the session is needed no more."""
-        self._changes = {}
+        self._changes, self._repainted, self._before, self._session = {}, {}, {}, None
+
+    def _compare(self) -> None:
+        """Note where pixels are others than before."""
+        before, self._before = self._before, {}
+        masklets = self._session.masklets if before and self._session is not None else {}
+        for (object_id, frame), pixels in before.items():
+            if pixels != _pixels(masklets.get(object_id), frame):
+                self._repainted.setdefault(object_id, set()).add(frame)
 
     @property
     def _is_own(self) -> bool:
         return self._worker == get_ident()
+
+
+def _pixels(masklet: "Masklet | None", frame: int) -> int | None:
+    """What tells the pixels of a mask from those of others; None if there is none."""
+    mask = None if masklet is None else masklet.get(frame)
+    return None if mask is None else zlib.crc32(repr(mask.box).encode() + np.packbits(mask.crop).tobytes())

@@ -328,17 +328,18 @@ class Controller(JobDesk):
 
     def _show_changed_prompts(self) -> None:
         """Let the prompt layers follow the session, and note which frames are to be written."""
-        session, changes = self.session, self._changes.take()
+        session, (changes, repainted) = self.session, self._changes.take()
         if session is None or not changes:
             return
         waiting = {(object_id, frame) for frame, object_id in self._tickets.unanswered()}
         keys = {(object_id, frame) for object_id, frames in changes.items() for frame in frames}
         with self._changes.reading():
-            self._sync.show(session.prompts, keys - waiting, self.masks)
+            stale = self._sync.show(session.prompts, keys - waiting, self.masks)
         if self.masks is None:
             self._refill = True
             return
-        for object_id, frame in keys:
+        painted = {(object_id, frame) for object_id, frames in repainted.items() for frame in frames}
+        for object_id, frame in painted | stale:
             self._to_show.setdefault(frame, set()).add(object_id)
 
     def _pass_on_note(self, text: str) -> None:

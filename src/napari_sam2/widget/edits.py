@@ -26,10 +26,13 @@ class Edit:
         In words.
     apply
         Does it, and says what was done.
+    tells_prompts
+        Whether the session is told of all prompts before.
     """
 
     name: str
     apply: Callable[[SessionLike], str]
+    tells_prompts: bool = True
 
 
 def undo() -> Edit:
@@ -42,12 +45,23 @@ def redo() -> Edit:
     return Edit("Redo", lambda session: _moved(session.redo, "Done again"))
 
 
+def reload() -> Edit:
+    """Show what another process has stored of a session that can only be looked at here."""
+
+    def apply(session: SessionLike) -> str:
+        session.reload()
+        return "Reloaded."
+
+    return Edit("Reloading", apply, tells_prompts=False)
+
+
 def remove(object_ids: Sequence[int]) -> Edit:
     """Remove objects with all that is known of them."""
 
     def apply(session: SessionLike) -> str:
-        for object_id in object_ids:
-            session.remove_object(object_id)
+        with session.one_step("remove"):
+            for object_id in object_ids:
+                session.remove_object(object_id)
         return f"Removed: {_named(object_ids)}."
 
     return Edit("Removing objects", apply)
@@ -58,8 +72,9 @@ def merge(object_ids: Sequence[int]) -> Edit:
     into, *others = sorted(object_ids)
 
     def apply(session: SessionLike) -> str:
-        for other in others:
-            session.merge(into, other)
+        with session.one_step("merge"):
+            for other in others:
+                session.merge(into, other)
         return f"Merged into object {into}: {_named(others)}."
 
     return Edit("Merging objects", apply)
@@ -69,7 +84,8 @@ def split(object_ids: Sequence[int], frame: int) -> Edit:
     """Let each of some objects be another one from a frame on."""
 
     def apply(session: SessionLike) -> str:
-        new_ids = [session.split(object_id, frame) for object_id in object_ids]
+        with session.one_step("split"):
+            new_ids = [session.split(object_id, frame) for object_id in object_ids]
         return f"From frame {frame} on: {_named(new_ids)}."
 
     return Edit("Splitting objects", apply)
@@ -89,8 +105,9 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
     """Say that objects are there no more from a frame on."""
 
     def apply(session: SessionLike) -> str:
-        for object_id in object_ids:
-            session.end(object_id, frame)
+        with session.one_step("end"):
+            for object_id in object_ids:
+                session.end(object_id, frame)
         return f"There no more from frame {frame} on: {_named(object_ids)}."
 
     return Edit("Ending objects", apply)
@@ -107,21 +124,21 @@ def rename(object_id: int, name: str) -> Edit:
 
 
 def approve(object_id: int, frame: int | None = None) -> Edit:
-    """Approve the mask of an object on a frame, or all its masks."""
+    """Approve what is shown of an object on a frame, or on all its frames."""
 
     def apply(session: SessionLike) -> str:
         session.approve(object_id, frame)
-        return f"Approved: {_masks(object_id, frame)}."
+        return f"Approved: {_where(object_id, frame)}."
 
     return Edit("Approving", apply)
 
 
 def disapprove(object_id: int, frame: int | None = None) -> Edit:
-    """Take back the approval of the mask of an object on a frame, or of all its masks."""
+    """Take back the approval of an object on a frame, or on all its frames."""
 
     def apply(session: SessionLike) -> str:
         session.disapprove(object_id, frame)
-        return f"No longer approved: {_masks(object_id, frame)}."
+        return f"No longer approved: {_where(object_id, frame)}."
 
     return Edit("Approving", apply)
 
@@ -158,11 +175,12 @@ class WaitingEdits:
         edit = self._waiting.popleft()
 
         def steps() -> Iterator[EditAnswer]:
-            known = session.prompts
-            session.set_prompts(prompts)
-            for frame, object_id in painted:
-                if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
-                    session.segment(frame, object_id)
+            if edit.tells_prompts:
+                known = session.prompts
+                session.set_prompts(prompts)
+                for frame, object_id in painted:
+                    if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
+                        session.segment(frame, object_id)
             yield EditAnswer(edit.apply(session))
 
         return edit.name, steps
@@ -175,8 +193,8 @@ def _moved(move: Callable[[], str], done: str) -> str:
         return str(error)
 
 
-def _masks(object_id: int, frame: int | None) -> str:
-    return f"all masks of object {object_id}" if frame is None else f"object {object_id} on frame {frame}"
+def _where(object_id: int, frame: int | None) -> str:
+    return f"all of object {object_id}" if frame is None else f"object {object_id} on frame {frame}"
 
 
 def _named(object_ids: Sequence[int]) -> str:

@@ -25,7 +25,7 @@ from napari_sam2.widget.advanced_form import AdvancedForm
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.cleaning_form import CleaningForm
 from napari_sam2.widget.input_choice import InputChoiceBox
-from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.key_captions import KeyCaptions
 from napari_sam2.widget.keys_list import KeysList
 from napari_sam2.widget.labels_choice import LabelsChoice
 from napari_sam2.widget.model_choice import ModelChoice
@@ -69,11 +69,12 @@ class TrackerForm(QWidget):
         labels_choices: Callable[[Any], Sequence[Any]],
         model: ModelChoice,
         objects: ObjectPanel,
+        captions: KeyCaptions,
         preferences: Preferences,
     ) -> None:
         super().__init__(parent)
         self.setMinimumWidth(260)
-        self._keys = keys = preferences.keys
+        self._captions = captions
         # Nullable, so that nothing else is chosen by itself when the layer chosen goes.
         self.image = ComboBox(choices=image_choices, nullable=True, label="Movie")
         self.saved = SavedLine()
@@ -91,7 +92,7 @@ class TrackerForm(QWidget):
         self.object_id.setToolTip("The object that clicks are about; its mask has this number as label")
         self.swatch = QLabel()
         self.swatch.setFixedSize(18, 18)
-        self.new_object = QPushButton(captioned("New object", keys["new_object"]))
+        self.new_object = captions.button("New object", "new_object")
         self.new_object.setToolTip("The next clicks are about another object, which has none yet")
         self.polarity = QPushButton()
         self.polarity.setCheckable(True)
@@ -122,7 +123,7 @@ class TrackerForm(QWidget):
         self._show_direction(self.direction.currentText())
         self.pause = QPushButton("Pause")
         self.pause.setToolTip("Wait after the frame being worked on; press again to go on")
-        self.propagate = QPushButton(captioned("Propagate", keys["propagate"]))
+        self.propagate = captions.button("Propagate", "propagate")
         self.propagate.setToolTip("Follow the objects through the frames chosen above")
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the frame being worked on; what is done stays")
@@ -132,12 +133,12 @@ class TrackerForm(QWidget):
         self.progress = QProgressBar()
         self.status = wrapped("")
 
-        self.undo_line = UndoLine(keys)
+        self.undo_line = UndoLine(captions)
         self.objects = objects
         self.cleaning = CleaningForm()
         self.advanced = AdvancedForm(preferences.precision)
-        self.keys_list = KeysList(keys)
-        self.review = ReviewForm(keys)
+        self.keys_list = KeysList(preferences.keys)
+        self.review = ReviewForm(captions)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -191,6 +192,15 @@ class TrackerForm(QWidget):
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
 
+    def show_preferences(self, preferences: Preferences, before: Preferences, *, is_used: bool) -> None:
+        """Show what was chosen in napari's preferences; the precision only if no session `is_used` by now."""
+        self._captions.show_keys(preferences.keys)
+        self.keys_list.show_keys(preferences.keys)
+        if preferences.follow != before.follow:
+            self.follow.setChecked(preferences.follow)
+        if preferences.precision != before.precision and not is_used:
+            self.advanced.show_precision(preferences.precision)
+
     def show_settings(self, settings: "SessionSettings", precision: str) -> int:
         """Show how a stored session goes on; emits nothing. Returns the diameter as it is shown, 0 for automatic."""
         with QSignalBlocker(self.diameter):
@@ -208,7 +218,7 @@ class TrackerForm(QWidget):
         """Show what a left click says."""
         self.polarity.setChecked(not positive)
         words = "positive" if positive else "negative"
-        self.polarity.setText(captioned(f"Left click: {words}", self._keys["polarity"]))
+        self._captions.put(self.polarity, f"Left click: {words}", "polarity")
         color = "limegreen" if positive else "red"
         self.polarity.setStyleSheet(f"QPushButton {{ border-left: 6px solid {color}; }}")
 

@@ -92,6 +92,7 @@ class JobDesk:
         self.state: State = "idle"
         self.is_paused = False
         self.prompts = PromptWatch(image)
+        self.prompts.is_correctable = self._is_correctable
         self.objects = ObjectBook(movie_shape(image)[0])
         self._changes = ChangeLog(lambda: later(self._catch_up))
         self._slot = SessionSlot(open_session, self._changes, self.objects)
@@ -111,6 +112,11 @@ class JobDesk:
     def session(self) -> SessionLike | None:
         """The session; None before it is opened."""
         return self._slot.session
+
+    @property
+    def can_exchange(self) -> bool:
+        """Whether another session may be opened in place of this one, since none is, nor is about to be."""
+        return self.session is None and self.state == "idle"
 
     @property
     def masks(self) -> MaskLayers | None:
@@ -148,6 +154,9 @@ class JobDesk:
     def _catch_up(self) -> None:
         """Show what somebody else has done to the session."""
         raise NotImplementedError
+
+    def _is_correctable(self, object_id: int, frame: int) -> bool:
+        return self.session is not None and self.session.is_correctable(object_id, frame)
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         return self.prompts.usable(self._masks.give_prompts())

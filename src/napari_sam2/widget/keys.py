@@ -97,9 +97,11 @@ class Keys:
         self._actions = actions
         self._note = note
         self._owner = object()
+        self._bound: list[tuple[Any, Place]] = []
 
     def bind(self, provider: Any, place: Place) -> None:
         """Bind the keys of a place on the viewer or a layer, but for those that mean something there already."""
+        self._bound.append((provider, place))
         for key in KEYS:
             combination = self._chosen[key.name]
             if place not in key.places or not combination:
@@ -114,8 +116,18 @@ class Keys:
                 press = _Press(WeakMethod(self._actions[key.action]), self._owner)
                 provider.bind_key(combination, press, overwrite=True)
 
+    def choose(self, chosen: Mapping[str, str]) -> None:
+        """Bind other keys, by name, wherever keys are bound."""
+        if chosen == self._chosen:
+            return
+        self._chosen = chosen
+        for provider, place in list(self._bound):
+            self.unbind(provider)
+            self.bind(provider, place)
+
     def unbind(self, provider: Any) -> None:
         """Give the keys back that were bound on the viewer or a layer."""
+        self._bound = [(other, place) for other, place in self._bound if other != provider]
         for combination, press in list(provider.keymap.items()):
             if isinstance(press, _Press) and press.owner is self._owner:
                 provider.bind_key(combination, None, overwrite=True)

@@ -32,7 +32,7 @@ class LayerSync:
 
     def show(
         self, wanted: Mapping[ObjectFrame, ObjectPrompts], keys: Iterable[ObjectFrame], masks: MaskLayers | None
-    ) -> None:
+    ) -> set[ObjectFrame]:
         """Let the layers show what is `wanted` of some objects and frames, and of no others.
 
         Parameters
@@ -43,10 +43,14 @@ class LayerSync:
             The (object ID, frame) to look at.
         masks
             Where masks are painted; what the session was told of that, and knows no more, goes.
+
+        Returns
+        -------
+        The (object ID, frame) of which the layers showed something else.
         """
         shown = {key: group for key in keys if (group := self._prompts.groups.get(key)) is not None}
         painted = {} if masks is None else masks.given
-        stale = set()
+        stale: set[ObjectFrame] = set()
         for key in keys:
             here = ObjectPrompts(mask=painted[key]) if key in painted else shown.get(key)
             if here != wanted.get(key):
@@ -56,6 +60,7 @@ class LayerSync:
         if stale:
             with self._prompts.changing():
                 self._replace(stale, [p for key in sorted(stale) if key in wanted for p in wanted[key].in_order])
+        return stale
 
     def _replace(self, keys: Collection[ObjectFrame], prompts: list[Prompt]) -> None:
         watch = self._prompts

@@ -106,15 +106,15 @@ class ObjectActions:
         else:
             show_warning(SELECT_FIRST)
 
-    def jump(self, object_id: int) -> None:
-        """Show an object where it is, on the frame on screen or else on its first one; clicks are about it then."""
+    def jump(self, object_id: int, to: int | None = None) -> None:
+        """Show an object on a frame, else on that on screen or its first one; clicks are about it then."""
         movie = self._chosen()
         session = None if movie is None else movie.controller.session
         if movie is None or session is None:
             return
         movie.tool.object_id = object_id
         masklet, row = session.masklets.get(object_id), movie.controller.objects.rows.get(object_id)
-        frame = shown_frame(self._viewer, movie.image)
+        frame = shown_frame(self._viewer, movie.image) if to is None else to
         if masklet is None or row is None or row.first is None:
             return
         if frame is None or frame not in masklet:

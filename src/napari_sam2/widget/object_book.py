@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.session_log import Step
-from napari_sam2.widget.answers import SessionLike
+from napari_sam2.widget.answers import DoubtLike, SessionLike
 from napari_sam2.widget.review_row import ReviewRow, review_row
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class ObjectRow:
     num_frames, first, last
         How many masks it has, and the frames of the first and the last one.
     worst
-        The lowest predicted IoU of its masks; None if it has none.
+        The mask that one may be least sure of; None if it has none.
     state
         "tracked" if it has a mask on a frame without prompts.
     """
@@ -36,7 +36,7 @@ class ObjectRow:
     num_frames: int = 0
     first: int | None = None
     last: int | None = None
-    worst: float | None = None
+    worst: DoubtLike | None = None
     state: ObjectState = "prompted"
 
 
@@ -105,7 +105,7 @@ class ObjectBook:
                         len(frames),
                         frames[0] if frames else None,
                         frames[-1] if frames else None,
-                        None if masklet is None else masklet.lowest_iou,
+                        None if masklet is None else reviews[object_id].worst,
                         "ended" if object_id in ends else _state(frames, prompted.get(object_id, ())),
                     )
                 if seconds is not None and time.monotonic() - began > seconds:

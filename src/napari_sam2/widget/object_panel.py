@@ -6,7 +6,7 @@ from typing import Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.key_captions import KeyCaptions
 from napari_sam2.widget.object_book import ObjectRow
 from napari_sam2.widget.object_table import ObjectTable
 
@@ -20,21 +20,22 @@ class ObjectPanel(QWidget):
     ----------
     color
         As of `ObjectTableModel`.
-    keys
-        By name, the keys that buttons carry.
+    captions
+        Of the keys that buttons carry.
     """
 
-    def __init__(self, color: Callable[[int], Any], keys: Mapping[str, str]) -> None:
+    def __init__(self, color: Callable[[int], Any], captions: KeyCaptions) -> None:
         super().__init__()
         self.table = ObjectTable(self, color)
         self.merge = _button("Merge", "Make one object of those selected, with the lowest ID and its clicks")
         self.divide = _button("Split here", "From the frame on screen on, let each object selected be another one")
         self.swap = _button("Swap here", "From the frame on screen on, let the two objects selected change places")
         self.end = _button(
-            captioned("Ends here", keys["end"]),
+            "Ends here",
             "From the frame on screen on, the objects selected, or else the one that clicks are about, are not there "
             "any more; a click there later takes that back",
         )
+        captions.put(self.end, "Ends here", "end")
         self.split = _button("Own layers", "Show each object selected in a Labels layer of its own, too")
         self.remove = _button("Remove", "Remove the objects selected, with their clicks, shapes and masks; undo helps")
         self._rows: Callable[[], Sequence[ObjectRow]] = lambda: ()

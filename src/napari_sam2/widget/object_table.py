@@ -26,7 +26,7 @@ _TIPS = (
     "The object ID, which is its label in the masks",
     "F2, or a click on the name of a row that is selected, changes it",
     "On how many frames it has a mask",
-    "The lowest predicted IoU of its masks: where it is low, look at them",
+    "The lowest confidence of its masks, 0 to 1: where it is low, look there; a double click on it goes there",
     "Prompted: it has masks on frames with prompts only. Tracked: on others, too. Ended: it is there no more from some "
     "frame on",
 )
@@ -94,14 +94,21 @@ class ObjectTableModel(QAbstractTableModel):
             color = self._color(row.object_id)
             return None if color is None else QColor.fromRgbF(*(float(part) for part in color[:3]))
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _details(row)
+            return _worst_details(row) if column == WORST else _details(row)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return _text(row, column)
         if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, FRAMES, WORST):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == _SORT:
             # Those without a mask are at the end that needs a look.
-            key = row.object_id, row.object_id, row.name, row.num_frames, row.worst or 0.0, row.state
+            key = (
+                row.object_id,
+                row.object_id,
+                row.name,
+                row.num_frames,
+                0.0 if row.worst is None else row.worst.confidence,
+                row.state,
+            )
             return key[column]
         return None
 
@@ -127,8 +134,8 @@ class ObjectTableModel(QAbstractTableModel):
 class ObjectTable(QTableView):
     """The view: rows are selected as a whole, several at once; a header sorts."""
 
-    jumped: ClassVar[Signal] = Signal(int)
-    """The object ID of a row that was double-clicked."""
+    jumped: ClassVar[Signal] = Signal(int, object)
+    """The object ID of a row that was double-clicked, and the frame that was meant; None for none."""
 
     def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:
         super().__init__(parent)
@@ -171,7 +178,9 @@ class ObjectTable(QTableView):
         self.selectionModel().select(selection, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
     def _on_double_click(self, index: QModelIndex) -> None:
-        self.jumped.emit(self.objects.row_of(self._sorted.mapToSource(index).row()).object_id)
+        row = self.objects.row_of(self._sorted.mapToSource(index).row())
+        worst = row.worst if index.column() == WORST else None
+        self.jumped.emit(row.object_id, None if worst is None else worst.frame)
 
 
 def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
@@ -186,7 +195,7 @@ def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
 
 
 def _text(row: ObjectRow, column: int) -> str:
-    worst = "" if row.worst is None else f"{row.worst:.2f}"
+    worst = "" if row.worst is None else f"{row.worst.confidence:.2f}"
     return ("", str(row.object_id), row.name, str(row.num_frames), worst, row.state)[column]
 
 
@@ -194,3 +203,10 @@ def _details(row: ObjectRow) -> str:
     name = f" ({row.name})" if row.name else ""
     where = "no masks" if row.first is None else f"frames {row.first} to {row.last}"
     return f"Object {row.object_id}{name}: {where}. A double click goes there."
+
+
+def _worst_details(row: ObjectRow) -> str:
+    if row.worst is None:
+        return _details(row)
+    why = f"; {row.worst.reason}" if row.worst.reason else ""
+    return f"Frame {row.worst.frame}: confidence {row.worst.confidence:.2f}{why}. A double click goes there."

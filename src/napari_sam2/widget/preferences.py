@@ -17,7 +17,7 @@ _PRECISIONS: tuple[Precision, ...] = ("float32", "auto")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What counts when the widget opens.
+    """What is set at some moment.
 
     Attributes
     ----------
@@ -43,14 +43,19 @@ class Preferences:
 
 def read_preferences(note: Callable[[str], None]) -> Preferences:
     """What is set in napari's preferences; `note` is told of what makes no sense, and the default counts then."""
+    settings = plugin_settings()
+    return Preferences() if settings is None else understood(settings, note)
+
+
+def plugin_settings() -> Any | None:
+    """Settings as napari keeps them; None if it keeps none."""
     try:
         from napari.settings import get_plugin_settings
 
-        settings = get_plugin_settings(PLUGIN)
+        return get_plugin_settings(PLUGIN)
     except (ImportError, KeyError):
         # Before napari 0.9 plugins have no settings, and a plugin that was not installed has none either.
-        return Preferences()
-    return understood(settings, note)
+        return None
 
 
 def understood(settings: Any, note: Callable[[str], None]) -> Preferences:

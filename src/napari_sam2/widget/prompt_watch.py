@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_sam2.errors import NapariSam2Error, PromptError
 from napari_sam2.layers import movie_shape, read_prompts, read_shapes
-from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt, check_prompts, group_prompts
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt, check_corrections, check_prompts, group_prompts
 
 ObjectFrame = tuple[int, int]
 """(object ID, frame), as `group_prompts` has them."""
@@ -37,6 +37,8 @@ class PromptWatch:
         """Prompts of the session that no layer can show: masks that were painted, or came from elsewhere."""
         self.exact: dict[Prompt, Prompt] = {}
         """By what is read of a point or a box that the plugin drew, what it stands for: shapes are kept in float32."""
+        self.is_correctable: Callable[[int, int], bool] = lambda _object_id, _frame: False
+        """Whether an object has a mask on a frame that negative points alone may correct."""
         self.is_own = False
         """Whether what is being told has been changed by the plugin itself."""
         self._ignored = ""
@@ -123,6 +125,7 @@ class PromptWatch:
         for object_id, prompts in by_object.items():
             try:
                 check_prompts(prompts, num_frames=num_frames, shape_yx=(shape[0], shape[1]))
+                check_corrections(prompts, self.is_correctable)
             except PromptError as error:
                 problems[object_id] = str(error)
             else:

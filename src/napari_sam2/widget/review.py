@@ -87,28 +87,31 @@ class Review(QObject):
             self._on_moved()
 
     def approve_frame(self, *_: object) -> None:
-        """Approve the mask of the object on the frame on screen, or take that back."""
+        """Approve the mask of the object on the frame on screen, or that it is not there, or take that back."""
         movie, session, frame = self._movie, self._session(), self._frame()
         if movie is None or session is None or frame is None:
             return
         object_id = movie.tool.object_id
-        if object_id not in session.masklets or frame not in session.masklets[object_id]:
-            self._note(f"Object {object_id} has no mask on this frame that could be approved.")
+        if not session.can_approve(object_id, frame):
+            self._note(
+                f"Object {object_id} has no mask on this frame that could be approved, and was not looked for here."
+            )
         elif frame in session.approved(object_id):
             self._edit(edits.disapprove(object_id, frame))
         else:
             self._edit(edits.approve(object_id, frame))
 
     def approve_object(self, *_: object) -> None:
-        """Approve all masks of the object, or take that back if all of them are approved."""
+        """Approve all frames of the object, or take that back if all of them are approved."""
         movie, session = self._movie, self._session()
         if movie is None or session is None:
             return
         object_id = movie.tool.object_id
-        frames = session.masklets[object_id].frames if object_id in session.masklets else ()
+        masklet = session.masklets.get(object_id)
+        frames = set() if masklet is None else {*masklet.frames, *masklet.absent}
         if not frames:
             self._note(f"Object {object_id} has no masks that could be approved.")
-        elif set(frames) == set(session.approved(object_id)):
+        elif frames <= set(session.approved(object_id)):
             self._edit(edits.disapprove(object_id))
         else:
             self._edit(edits.approve(object_id))

@@ -1,10 +1,8 @@
 """The part of the form for reviewing masks: what is where and what it is called, without any behavior."""
 
-from collections.abc import Mapping
-
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.key_captions import KeyCaptions
 from napari_sam2.widget.parts import folded
 from napari_sam2.widget.review_strip import ReviewStrip
 
@@ -12,20 +10,29 @@ from napari_sam2.widget.review_strip import ReviewStrip
 class ReviewForm(QWidget):
     """A strip, four buttons, and a line that says why a mask is in doubt; they can be folded away."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, captions: KeyCaptions) -> None:
         super().__init__()
+
+        def button(text: str, key: str, tip: str) -> QPushButton:
+            made = captions.button(text, key)
+            made.setToolTip(tip)
+            return made
+
         self.strip = ReviewStrip()
-        self.previous = _button(
-            "Previous", keys["previous_doubtful"], "Go back to the frame before on which a mask is in doubt"
+        self.previous = button(
+            "Previous", "previous_doubtful", "Go back to the frame before on which a mask is in doubt"
         )
-        self.next = _button("Next doubtful", keys["next_doubtful"], "Go to the next frame on which a mask is in doubt")
-        self.approve = _button(
+        self.next = button("Next doubtful", "next_doubtful", "Go to the next frame on which a mask is in doubt")
+        self.approve = button(
             "Approve frame",
-            keys["approve"],
-            "Say that the mask of the object on this frame is right: no propagation changes it; again takes it back",
+            "approve",
+            "Say that the mask of the object on this frame is right, or that it is not there: no propagation "
+            "changes that; again takes it back",
         )
-        self.approve_object = _button(
-            "Approve object", keys["approve_object"], "Say that all masks of the object are right; again takes it back"
+        self.approve_object = button(
+            "Approve object",
+            "approve_object",
+            "Say that all masks of the object are right, and where it was not found; again takes it back",
         )
         self.reason = QLabel()
         self.reason.setWordWrap(True)
@@ -48,9 +55,3 @@ class ReviewForm(QWidget):
         """Enable the buttons if there is something to review."""
         for button in (self.previous, self.next, self.approve, self.approve_object):
             button.setEnabled(enabled)
-
-
-def _button(text: str, key: str, tip: str) -> QPushButton:
-    button = QPushButton(captioned(text, key))
-    button.setToolTip(tip)
-    return button

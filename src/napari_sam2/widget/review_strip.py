@@ -10,13 +10,16 @@ from qtpy.QtCore import QRectF, QSize
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_sam2.widget.review_row import ABSENT, APPROVED, NOTHING
+from napari_sam2.widget.review_row import ABSENT, APPROVED, APPROVED_ABSENT, NOTHING
 
 Values = NDArray[np.float32]
 _STOPS = (0.0, 0.5, 0.7, 0.85)
 _COLORS = np.array([(200, 30, 50), (245, 130, 60), (250, 215, 110), (60, 130, 190)], float)
-_OTHERS = {APPROVED: (70, 180, 100), ABSENT: (95, 95, 95), NOTHING: (45, 48, 54)}
-LEGEND = "red to yellow: in doubt; blue: sure; green: approved; grey: not there. Click to go to a frame."
+_OTHERS = {APPROVED: (70, 180, 100), APPROVED_ABSENT: (35, 95, 60), ABSENT: (95, 95, 95), NOTHING: (45, 48, 54)}
+LEGEND = (
+    "red to yellow: in doubt; blue: sure; green: approved; grey: not there; dark green: approved as not there. "
+    "Click to go to a frame."
+)
 _BAR, _GAP, _ROW, _ALL = 22, 4, 4, 48
 
 
@@ -42,7 +45,7 @@ class ReviewStrip(QWidget):
         self.setToolTip(LEGEND)
 
     def show_rows(self, rows: Mapping[int, Values]) -> None:
-        """Show (T,) values by object ID, in this order: confidences, `APPROVED`, `ABSENT` or `NOTHING`."""
+        """Show (T,) values by object ID, in this order: see `ReviewRow`."""
         is_news = [*rows] != [*self._rows] or any(rows[i] is not self._rows[i] for i in rows)
         if is_news:
             self._rows, self._map = dict(rows), None

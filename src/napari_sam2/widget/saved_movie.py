@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari_sam2.layers import Saving
+from napari_sam2.widget import edits
 from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.controller import Controller
 
@@ -45,7 +46,7 @@ class SavedMovie:
     def can_go_on(self) -> bool:
         """Whether a stored session may take the place of this one, in which nothing has been done."""
         controller = self._controller
-        return controller.session is None and controller.state == "idle" and not controller.prompts.groups
+        return controller.can_exchange and not controller.prompts.groups
 
     @property
     def text(self) -> str:
@@ -68,6 +69,15 @@ class SavedMovie:
         why = self._read_only_because
         place = saving.folder or saving.offered
         return "" if place is None else f"{place}{f' can only be looked at, because {why}' if why else ''}"
+
+    @property
+    def can_reload(self) -> bool:
+        """Whether the session can only be looked at here, so that it may be changed elsewhere."""
+        return self._controller.session is not None and self._read_only_because is not None
+
+    def reload(self) -> None:
+        """Show what was stored elsewhere since."""
+        self._controller.edit(edits.reload())
 
     def offer(self) -> None:
         """Tell of a stored session, if there is one."""

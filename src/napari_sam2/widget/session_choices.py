@@ -23,6 +23,11 @@ class SessionChoices:
     ----------
     device
         Where the network runs; see `load_model`.
+
+    Attributes
+    ----------
+    device
+        That of sessions that are opened from now on.
     """
 
     changed: ClassVar[Signal] = Signal()
@@ -31,7 +36,7 @@ class SessionChoices:
     def __init__(self, models: ModelSwitch, form: TrackerForm, *, device: str) -> None:
         self._models = models
         self._form = form
-        self._device = device
+        self.device = device
         self._diameter = form.diameter.value()
         models.used.connect(self._tell)
         form.diameter.editingFinished.connect(self._on_diameter)
@@ -39,7 +44,7 @@ class SessionChoices:
 
     def opener(self, image: Image, saving: Saving) -> Callable[[], SessionLike]:
         """What opens the session of a movie as it is chosen now."""
-        setup = self._form.advanced.setup(diameter=float(self._diameter) or None, device=self._device)
+        setup = self._form.advanced.setup(diameter=float(self._diameter) or None, device=self.device)
         return partial(open_layer_session, image, self._models.model, setup=setup, saving=saving)
 
     def adopt(self, stored: "StoredSession") -> None:

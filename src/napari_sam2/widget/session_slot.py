@@ -71,7 +71,7 @@ class SessionSlot:
         with self._lock:
             if opener is self._open and not self._is_closed:
                 self._objects.open(session)
-                session.logs.add(self._changes)
+                self._changes.open(session)
                 self.session, self._is_new = session, True
             else:
                 self._left.append(session)

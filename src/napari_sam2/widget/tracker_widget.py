@@ -18,6 +18,7 @@ from napari_sam2.widget.click_actions import ClickActions
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.form import HINT, HINT_CHOOSE, HINT_NO_MOVIE, TrackerForm
 from napari_sam2.widget.input_asking import InputAsking
+from napari_sam2.widget.key_captions import KeyCaptions
 from napari_sam2.widget.keys import Keys
 from napari_sam2.widget.later import Later
 from napari_sam2.widget.model_choice import ModelChoice
@@ -27,7 +28,8 @@ from napari_sam2.widget.object_actions import ObjectActions
 from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.parts import scrolled
-from napari_sam2.widget.preferences import read_preferences
+from napari_sam2.widget.preference_watch import PreferenceWatch
+from napari_sam2.widget.preferences import Preferences
 from napari_sam2.widget.review import Review
 from napari_sam2.widget.run_actions import RunActions
 from napari_sam2.widget.session_choices import SessionChoices
@@ -57,14 +59,17 @@ class TrackerWidget(QWidget):
         self._movie: OpenMovie | None = None
         self._was_docked = False
         self._later = Later(self)
-        self._preferences = preferences = read_preferences(self._notices.note)
-        objects = ObjectPanel(self._color, preferences.keys)
+        self._watch = PreferenceWatch(self, self._notices.note)
+        preferences = self._watch.preferences
+        captions = KeyCaptions(preferences.keys)
+        objects = ObjectPanel(self._color, captions)
         self.form = TrackerForm(
             self,
             image_choices=self._image_choices,
             labels_choices=self._labels_choices,
             model=ModelChoice(self._models),
             objects=objects,
+            captions=captions,
             preferences=preferences,
         )
         self._choices = SessionChoices(self._models, self.form, device=preferences.device)
@@ -128,6 +133,7 @@ class TrackerWidget(QWidget):
         self.downloads.stop()
         for emitter, slot in self._layer_events():
             emitter.disconnect(slot)
+        self._watch.shut_down()
         self._keys.unbind(self.viewer)
         self._show_movie(None)
         self._review.shut_down()
@@ -167,6 +173,7 @@ class TrackerWidget(QWidget):
         form.image.changed.connect(self._on_image_chosen)
         self._choices.changed.connect(self._reopen)
         self._models.failed.connect(self._notices.error)
+        self._watch.changed.connect(self._on_preferences)
         form.saved.button.clicked.connect(self.open_saved)
         form.input.chosen.connect(self._asking.choose)
         form.direction.currentTextChanged.connect(self._redraw)
@@ -183,7 +190,8 @@ class TrackerWidget(QWidget):
         ]
 
     def _start_movie(self, image: Image) -> OpenMovie:
-        saving = Saving(image, stores=self._preferences.autosave, elsewhere=self._preferences.folder)
+        preferences = self._watch.preferences
+        saving = Saving(image, stores=preferences.autosave, elsewhere=preferences.folder)
         movie = OpenMovie(
             self.viewer,
             image,
@@ -298,6 +306,15 @@ class TrackerWidget(QWidget):
     def _reopen(self, *_: object) -> None:
         if self._movie is not None:
             movie = self._movie
+            movie.controller.reopen_with(self._choices.opener(movie.image, movie.saved.saving))
+
+    def _on_preferences(self, preferences: Preferences, before: Preferences) -> None:
+        waiting = [movie for movie in self._movies if movie.controller.can_exchange]
+        self._keys.choose(preferences.keys)
+        self.form.show_preferences(preferences, before, is_used=len(waiting) < len(self._movies))
+        self._choices.device = preferences.device
+        for movie in waiting:
+            movie.saved.saving.choose(stores=preferences.autosave, elsewhere=preferences.folder)
             movie.controller.reopen_with(self._choices.opener(movie.image, movie.saved.saving))
 
     def _on_opened(self) -> None:

@@ -1,19 +1,17 @@
 """The buttons that take steps back and do them again."""
 
-from collections.abc import Mapping
+from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
-
-from napari_sam2.widget.keys import captioned
+from napari_sam2.widget.key_captions import KeyCaptions
 
 
 class UndoLine(QWidget):
     """Undo and redo; each says which step it is about."""
 
-    def __init__(self, keys: Mapping[str, str]) -> None:
+    def __init__(self, captions: KeyCaptions) -> None:
         super().__init__()
-        self.undo = QPushButton(captioned("Undo", keys["undo"]))
-        self.redo = QPushButton(captioned("Redo", keys["redo"]))
+        self.undo = captions.button("Undo", "undo")
+        self.redo = captions.button("Redo", "redo")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.undo)

@@ -205,7 +205,7 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
     def segment_all(self, frame: int) -> Iterator[FrameMask]:
         """The masks of all objects whose prompts on a frame have none yet, one by one; empty ones are left out.
 
-        For many mask prompts on a frame this is faster than `segment`: what they need of it is encoded at once.
+        For many mask prompts on a frame this is faster than `segment`: they run as batches.
 
         Raises
         ------
@@ -215,7 +215,7 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         frame = index(frame)
         waiting = self._objects.unanswered(frame)
         with explained(frame):
-            self._objects.look_ahead(frame, waiting)
+            self._objects.answer_painted(frame, waiting)
         for object_id in [known.object_id for known in waiting]:
             if (mask := self.segment(frame, object_id)) is not None:
                 yield mask

@@ -7,7 +7,7 @@ import torch
 
 from napari_sam2.followed_object import FollowedObject, center_of
 from napari_sam2.frame_encoder import FrameEncoder
-from napari_sam2.prompts import ObjectPrompts
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts
 from napari_sam2.video import Video
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import PointTokens
@@ -80,11 +80,11 @@ class WindowChoice:
             return window
         return self.on(followed, center)
 
-    def of_painted(self, prompts: ObjectPrompts) -> Window:
+    def of_painted(self, mask: MaskPrompt) -> Window:
         """Where an object of which nothing else is known is looked at for its mask."""
         if self.model.config.object_diameter is None:
             return self.whole_frame()
-        center, told = _extent(prompts)
+        center, told = _extent(ObjectPrompts(mask=mask))
         return self._around(center, self.diameter or self.common(told or DIAMETER_LIMITS[0]))
 
     def _measure(

@@ -169,6 +169,8 @@ class FrameAnswer:
         IDs of the objects whose masks a propagation does not trust.
     diameter
         For the answer to a click: at which typical diameter, in pixels, its object is looked at.
+    is_written
+        Whether it is in the layers already.
     """
 
     frame: int
@@ -180,6 +182,7 @@ class FrameAnswer:
     absent: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
     diameter: float | None = None
+    is_written: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

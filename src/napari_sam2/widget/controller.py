@@ -312,9 +312,7 @@ class Controller(JobDesk):
             return
         self._masks.lock()
         self.progress.emit(0, total)
-        self._start(
-            "propagating", "Propagating masks", lambda: self._masks.writing(track_frames(session, request)), total=total
-        )
+        self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)
 
     def _catch_up(self) -> None:
         if self._closed or self.session is None:

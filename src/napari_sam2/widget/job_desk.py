@@ -167,8 +167,13 @@ class JobDesk:
             if not self._closed:
                 self._on_end(end, state)
 
+        def written() -> Iterator[Answer | None]:
+            return self._masks.writing(steps(), copy=state == "splitting", is_wanted=self._is_wanted)
+
         length, position = (100, percent) if state == "searching" else (total, None)
-        body = self._slot.reading(steps) if state in READING else self._slot.working(steps, gathers=state == "editing")
+        body = (
+            self._slot.reading(written) if state in READING else self._slot.working(written, gathers=state == "editing")
+        )
         self._job = job = Job(name, body, on_step, on_end, length, position)
         self._pace, self._said = Pace(total), ""
         self._set_state(state)
@@ -200,23 +205,27 @@ class JobDesk:
         elif answer.found is not None:
             self.note.emit(NOTHING_FOUND)
 
+    def _is_wanted(self, answer: FrameAnswer) -> bool:
+        return answer.key is None or self._tickets.is_newest(answer.key, answer.ticket)
+
     def _write(self, answer: FrameAnswer, state: State) -> bool:
         try:
-            # What is propagated was written where it was made: it takes as long as it takes to draw it.
-            is_propagated = state == "propagating"
-            masks = self._masks
-            is_written = masks.show(answer.frame) if is_propagated else masks.write(answer, copy=state == "splitting")
+            if answer.is_written:
+                is_there = self._masks.show(answer.frame, at_once=state != "propagating")
+            else:
+                is_there = self._masks.write(answer, copy=state == "splitting")
         except PropagationError as error:
             self.cancel()
             self.failed.emit(error)
             return False
-        if is_written:
+        if is_there:
             self.frame_written.emit(answer.frame)
         return True
 
     def _on_end(self, end: JobEnd, state: State) -> None:
         self._job, self._is_refilling, self.is_paused = None, False, False
         self._masks.unlock()
+        self._masks.finish()
         if self.session is not None:
             if self._slot.take_new():
                 self.opened.emit()

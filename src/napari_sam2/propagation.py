@@ -66,10 +66,10 @@ class Follower:
         self.policy = policy
         self.cleaning = cleaning or Cleaning()
         self._tuning = tuning
-        self._encoder = FrameEncoder(video, model, tuning.cache_bytes)
-        self.windows = WindowChoice(video, model, self._encoder, diameter=diameter, tokens=tuning.window_tokens)
-        self._runs = NetworkRuns(model, forget=self._encoder.forget)
-        self._painted = PaintedMasks(self._encoder, self.windows, self._runs, self._segment)
+        self.encoder = FrameEncoder(video, model, tuning.cache_bytes)
+        self.windows = WindowChoice(video, model, self.encoder, diameter=diameter, tokens=tuning.window_tokens)
+        self._runs = NetworkRuns(model, forget=self.encoder.forget)
+        self._painted = PaintedMasks(self.encoder, self.windows, self._runs, self._segment)
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
@@ -113,6 +113,16 @@ class Follower:
         """Look at all masks among the prompts on a frame at once, for `segment` to find its answers there."""
         self._painted.answer_ahead(frame, [p.mask for p in asked if p.mask is not None and p.is_painted])
 
+    @torch.inference_mode()
+    def look_ahead(self, frame: int, followed: FollowedObject, place: tuple[float, float] | None) -> bool | None:
+        """Encode what a click on an object, seen at (y, x), would need; returns as `FrameEncoder.encode_ahead` does."""
+        prompted = followed.prompted.get(frame)
+        if prompted is not None:
+            return self.encoder.encode_ahead(frame, prompted.window)
+        if self.model.config.object_diameter is not None and (place is None or followed.diameter is None):
+            return None
+        return self.encoder.encode_ahead(frame, self.windows.on(followed, place or (0, 0)))
+
     def _answer(
         self,
         followed: FollowedObject,
@@ -129,7 +139,7 @@ class Follower:
             if prompts.is_painted:
                 return painted
             previous = painted
-        features = self._encoder.encode(frame, [window])
+        features = self.encoder.encode(frame, [window])
         memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
         if memories is not None:
             memories = memories.to(device)
@@ -184,7 +194,7 @@ class Follower:
                 self._runs.in_batches(group, partial(self._remember_prompted, frame))
 
     def _remember_prompted(self, frame: int, looks: Sequence[tuple[FollowedObject, PromptedFrame]]) -> list[None]:
-        features = self._encoder.encode(frame, [prompted.window for _, prompted in looks])
+        features = self.encoder.encode(frame, [prompted.window for _, prompted in looks])
         prediction = stack_predictions([prompted.prediction.to(self.model.device) for _, prompted in looks])
         memories = self._memorize(features, prediction, prompted=True).split()
         for (followed, _), memory in zip(looks, memories, strict=True):
@@ -199,7 +209,7 @@ class Follower:
                 # What its prompts told has gone with them.
                 followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
             window = self.windows.on(followed, mask.centroid)
-            features = self._encoder.encode(mask.frame, [window])
+            features = self.encoder.encode(mask.frame, [window])
             memory = self._memorize(features, self._given(mask, window), prompted=True)
             followed.bank.add(mask.frame, memory, prompted=True)
 
@@ -209,7 +219,7 @@ class Follower:
         for mask in masks:
             window = self.windows.on(followed, mask.centroid)
             prediction = self._given(mask, window)
-            features = self._encoder.encode(mask.frame, [window])
+            features = self.encoder.encode(mask.frame, [window])
             memory = self._memorize(features, prediction, prompted=False)
             followed.bank.restore(
                 mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
@@ -230,7 +240,7 @@ class Follower:
         self, frame: int, looks: Sequence[tuple[FollowedObject, Window]], direction: int
     ) -> dict[int, Sighting]:
         """Objects with windows and memories of the same layout run as one batch."""
-        self._encoder.prepare(frame, [window for _, window in looks], then=frame + direction)
+        self.encoder.prepare(frame, [window for _, window in looks], then=frame + direction)
         alike: dict[tuple[int, ...], list[_Look]] = {}
         for followed, window in looks:
             selection = followed.bank.select(frame, direction)
@@ -241,7 +251,7 @@ class Follower:
         return {sighting.followed.object_id: sighting for sighting in found}
 
     def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
-        features = self._encoder.encode(frame, [window for _, window, _ in looks])
+        features = self.encoder.encode(frame, [window for _, window, _ in looks])
         selections = stack_selections([selection for _, _, selection in looks]).to(self.model.device)
         prediction = checked(self._track(features, selections)).without_candidates()
         shown = prediction.to(torch.device("cpu"))  # all of them in one go
@@ -287,7 +297,7 @@ class Follower:
         return tuple(doubtful)
 
     def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:
-        features = self._encoder.encode(frame, [sighting.window for sighting in sightings])
+        features = self.encoder.encode(frame, [sighting.window for sighting in sightings])
         # Since it was made, the model may have moved to the CPU.
         prediction = stack_predictions([sighting.prediction.to(self.model.device) for sighting in sightings])
         memories = self._memorize(features, prediction, prompted=False).split()

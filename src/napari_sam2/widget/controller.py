@@ -82,6 +82,7 @@ class Controller(JobDesk):
         )
         self._sync = LayerSync(self.prompts, make_shapes)
         self._edits = WaitingEdits()
+        self._to_split: list[int] = []
         self.num_frames = movie_shape(image)[0]
         self.prompts.note.connect(self._pass_on_note)
         self.prompts.changed.connect(self.on_prompts_changed)
@@ -162,20 +163,24 @@ class Controller(JobDesk):
         self._edits.clear()
         if self.state == "segmenting":
             self._tickets.clear()
-        if self._job is not None:
+        if self.give_way() and self._job is not None:
             self._set_state("stopping")
             self.status.emit("Stopping after this frame ...")
             self._runner.cancel(self._job)
 
     def split(self, object_ids: Sequence[int]) -> None:
         """Show each of the objects in a Labels layer of its own, too."""
-        if self._job is not None:
+        if self.state != "idle":
             self.note.emit(_WAIT)
-            return
-        for object_id in object_ids:
+        else:
+            self._to_split += object_ids
+            self._advance()
+
+    def _start_split(self) -> None:
+        for object_id in self._to_split:
             self._masks.add_single(object_id)
-        main = self._masks.ensure().main.layer
-        copied = partial(copied_frames, self.num_frames, partial(read_frame, main))
+        self._to_split = []
+        copied = partial(copied_frames, self.num_frames, partial(read_frame, self._masks.ensure().main.layer))
         self._start("splitting", "One layer per object", copied, total=self.num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
@@ -233,7 +238,7 @@ class Controller(JobDesk):
         self._masks.close()
 
     def _advance(self) -> None:
-        if self._closed or self._job is not None:
+        if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
         if self._tickets:
@@ -241,6 +246,8 @@ class Controller(JobDesk):
             self._start_clicks()
         elif self._edits and self.session is not None:
             self._start_edit(self.session)
+        elif self._to_split:
+            self._start_split()
         elif self._finder.has_work:
             self._masks.ensure()
             work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
@@ -264,7 +271,6 @@ class Controller(JobDesk):
             self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
         elif self._to_show and self.masks is not None:
             frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
-
             shown = partial(changed_frames, session, frames, overtaken=self._has_news)
             self._start("showing", "Changed masks", shown)
         elif self.objects.is_behind:
@@ -274,7 +280,7 @@ class Controller(JobDesk):
 
     def _has_news(self) -> bool:
         """Whether there is something to be done that somebody waits for."""
-        return bool(self._tickets or self._edits or self._request or self._finder.has_work)
+        return bool(self._tickets or self._edits or self._to_split or self._request or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
         prompts, _ = self._usable_prompts()

@@ -1,6 +1,7 @@
 """One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import ClassVar, Literal
 
 from napari.layers import Image, Labels
@@ -14,6 +15,7 @@ from napari_sam2.widget.answers import (
     PropagationRequest,
     SearchAnswer,
     SessionLike,
+    frames_ahead,
     percent,
 )
 from napari_sam2.widget.change_log import ChangeLog
@@ -152,7 +154,29 @@ class JobDesk:
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         return self.prompts.usable(self._masks.give_prompts())
 
-    def _start(self, state: State, name: str, steps: Callable[[], Iterator[Answer | None]], total: int = 0) -> None:
+    def give_way(self) -> bool:
+        """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
+        if self._job is not None and self._job.gives_way:
+            self._runner.cancel(self._job)
+            return False
+        return self._job is not None
+
+    def look_ahead(self, frame: int, object_id: int) -> None:
+        """Get ready for clicks on a frame and its neighbours, on this object first, if there is nothing else to do."""
+        session = self.session
+        if session is not None and not self._closed and self._job is None:
+            ahead = partial(frames_ahead, session, frame, object_id)
+            self._start("idle", "Frames around", ahead, gives_way=True)
+
+    def _start(
+        self,
+        state: State,
+        name: str,
+        steps: Callable[[], Iterator[Answer | None]],
+        total: int = 0,
+        *,
+        gives_way: bool = False,
+    ) -> None:
         def on_step(answer: Answer | None) -> None:
             if self._closed:
                 return
@@ -174,7 +198,7 @@ class JobDesk:
         body = (
             self._slot.reading(written) if state in READING else self._slot.working(written, gathers=state == "editing")
         )
-        self._job = job = Job(name, body, on_step, on_end, length, position)
+        self._job = job = Job(name, body, on_step, on_end, length, position, gives_way)
         self._pace, self._said = Pace(total), ""
         self._set_state(state)
         self._runner.submit(job)

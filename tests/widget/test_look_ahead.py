@@ -14,8 +14,6 @@ pytestmark = pytest.mark.widget
 
 
 def clicked(desk: Desk) -> None:
-    desk.add_movie()
-    desk.dock()
     desk.go_to(0)
     desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
     desk.wait_idle()

@@ -23,7 +23,7 @@ from napari_sam2.widget.answers import (
 )
 from napari_sam2.widget.edits import Edit, WaitingEdits
 from napari_sam2.widget.job_desk import EDITABLE, SEARCHABLE, JobDesk
-from napari_sam2.widget.jobs import EXPECTED_ERRORS, JobRunner
+from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
 from napari_sam2.widget.prompt_watch import ObjectFrame
 
@@ -112,7 +112,7 @@ class Controller(JobDesk):
         elif not self.prompts.groups and not (self.masks is not None and self.masks.mask_prompts()):
             self.note.emit("There is nothing to propagate yet: click on a cell first.")
         else:
-            self._request = request
+            self._request, self._total = request, None
             self._advance()
 
     def segment_everything(self, request: SearchRequest) -> None:
@@ -290,6 +290,7 @@ class Controller(JobDesk):
         self._start("editing", name, steps)
 
     def _start_clicks(self) -> None:
+        self._total = None
         tickets, count = self._tickets.unanswered(), self._tickets.count
         prompts, problems = self._usable_prompts()
         for object_id in {object_id for _, object_id in tickets}:
@@ -304,18 +305,13 @@ class Controller(JobDesk):
         self._start("segmenting", "Masks of clicks", answers)
 
     def _start_propagation(self, session: SessionLike, request: PropagationRequest) -> None:
-        self._request = None
-        prompts, problems = self._usable_prompts()
-        for problem in problems.values():
-            self.note.emit(problem)
-        try:
-            with self._changes.working():
-                session.set_prompts(prompts)
-            total = request.plan(session)
-        except (*EXPECTED_ERRORS, RuntimeError) as error:
-            self.failed.emit(error)
-            self._set_state("idle")
+        if self._total is None:
+            prompts, problems = self._usable_prompts()
+            for problem in problems.values():
+                self.note.emit(problem)
+            self._start("segmenting", "Prompts", partial(self._planning, session, request, prompts))
             return
+        total, self._total, self._request = self._total, None, None
         self._masks.lock()
         self.progress.emit(0, total)
         self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)

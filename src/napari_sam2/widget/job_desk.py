@@ -1,6 +1,6 @@
 """One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -102,6 +102,8 @@ class JobDesk:
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
         self._request: PropagationRequest | None = None
+        # How many frames that takes, once the session was told of all prompts.
+        self._total: int | None = None
         self._to_show: dict[int, set[int]] = {}
         self._refill = self._is_refilling = False
         self._job: Job | None = None
@@ -202,6 +204,14 @@ class JobDesk:
         self._pace, self._said = Pace(total), ""
         self._set_state(state)
         self._runner.submit(job)
+
+    def _planning(
+        self, session: SessionLike, request: PropagationRequest, prompts: Sequence[Prompt]
+    ) -> Iterator[Answer | None]:
+        """Tell the session of all prompts, and find out how long a run takes; with many objects both take a while."""
+        session.set_prompts(prompts)
+        self._total = request.plan(session)
+        yield from ()
 
     def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
         if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):

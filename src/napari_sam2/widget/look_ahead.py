@@ -49,7 +49,6 @@ class LookAhead(QObject):
         """Begin no more."""
         self._timer.stop()
         self._viewer.dims.events.current_step.disconnect(self.soon)
-        self._switch.toggled.disconnect(self.soon)
 
     def _begin(self) -> None:
         movie = self._chosen()

@@ -180,6 +180,7 @@ def test_cancel_leaves_what_is_done_and_a_rerun_works() -> None:
     bench.click(0, 20, 30)
     bench.runner.finish()
     bench.controller.propagate(PropagationRequest("forward"))
+    bench.runner.step()  # the session is told of the prompts
     for _ in range(3):
         bench.runner.step()
     assert bench.controller.state == "propagating"
@@ -289,6 +290,7 @@ def test_row01_a_removed_mask_layer_stops_the_run_and_comes_back_with_the_next_c
     bench.click(0, 20, 30)
     bench.runner.finish()
     bench.controller.propagate(PropagationRequest("forward"))
+    bench.runner.step()  # the session is told of the prompts
     for _ in range(3):
         bench.runner.step()
     labels = bench.viewer.layers["masks"]

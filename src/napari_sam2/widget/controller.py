@@ -309,7 +309,7 @@ class Controller(JobDesk):
             prompts, problems = self._usable_prompts()
             for problem in problems.values():
                 self.note.emit(problem)
-            self._start("segmenting", "Prompts", partial(self._planning, session, request, prompts))
+            self._start("propagating", "Prompts", partial(self._planning, session, request, prompts))
             return
         total, self._total, self._request = self._total, None, None
         self._masks.lock()

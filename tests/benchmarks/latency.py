@@ -220,7 +220,7 @@ def propagation(movie: SyntheticMovie, *, profiles: bool) -> None:
     points = hand.widget.controller.prompts.points
     cells = places(movie.labels[0])[:CELLS]
     hand.widget.form.diameter.setValue(int(DIAMETER))
-    hand.widget._on_diameter()
+    hand.widget.form.diameter.editingFinished.emit()
     hand.click(image, *cells[0])
     for i, (y, x) in enumerate(cells[1:], start=2):
         hand.widget._movie.tool.object_id = i

@@ -188,7 +188,7 @@ def test_objects_share_encoded_frames_and_run_as_one_batch_382_636_593_367(model
     run(session)
     assert counted["encode_frame"] == [1] * 4
     assert counted["track"] == [10] * 3
-    assert counted["memorize"] == [1] * 10 + [10] * 3, "the prompted frames, then the tracked ones"
+    assert counted["memorize"] == [10] * 4, "the prompted frame, then the tracked ones"
 
 
 def test_objects_can_be_added_after_tracking_224_185_249_462(session):

@@ -119,7 +119,7 @@ class AdvancedForm(QWidget):
         for setting in fields(Tuning):
             self.tuning[setting.name].setToolTip(setting.metadata["help"])
             layout.addRow(setting.metadata["label"], self.tuning[setting.name])
-        layout.addRow("Idle", self.ahead)
+        layout.addRow(self.ahead)
         layout.addRow("", self.usual)
 
     def _on_change(self, _value: object) -> None:
@@ -127,6 +127,7 @@ class AdvancedForm(QWidget):
 
     def _on_usual(self) -> None:
         self._show(SessionSetup(tuning=AS_TRAINED))
+        self.ahead.setChecked(True)
         self.changed.emit()
 
 

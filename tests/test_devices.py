@@ -154,7 +154,7 @@ def test_numbers_that_are_not_finite_go_to_the_cpu_from_apples_gpu(session, monk
             self if "type" in dir(a[0]) and not isinstance(a[0], torch.device) else f(self, *a)
         ),
     )
-    follower.model = follower._encoder.model = follower._runs._model = apple
+    follower.model = follower.encoder.model = follower._runs._model = apple
     with pytest.warns(UserWarning, match=r"mps.*CPU"):
         results = list(session.propagate("forward"))
     assert tried == ["mps", "cpu", "cpu", "cpu"]

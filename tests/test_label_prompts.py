@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
-from napari_sam2 import prompts_from_labels
+from napari_sam2 import network_runs, prompts_from_labels, propagation
+from napari_sam2.api import open_session
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MAX_OBJECT_ID
 from toy_scene import FAST, STILL, iou, open_scene, truth
@@ -114,3 +116,55 @@ def test_row21_hundreds_of_labels_keep_small_masks():
     prompts = prompts_from_labels(labels, 0)
     assert len(prompts) == 400
     assert sum(prompt.crop.nbytes for prompt in prompts) < labels.nbytes
+
+
+def grid_of_labels(count=40):
+    """As many discs of two sizes on a movie of 320 x 320, and their labels."""
+    labels = np.zeros((320, 320), np.int32)
+    for i in range(count):
+        y, x, radius = 20 + 44 * (i // 7), 20 + 44 * (i % 7), 8 if i % 3 else 15
+        labels[np.hypot(*np.ogrid[-y : 320 - y, -x : 320 - x]) < radius] = i + 1
+    noise = np.random.default_rng(0).integers(0, 50, (3, 320, 320))
+    return labels, ((labels > 0) * 150 + noise).astype(np.uint8)
+
+
+def test_many_masks_at_once_give_what_one_by_one_gives(monkeypatch):
+    labels, movie = grid_of_labels()
+    prompts = prompts_from_labels(labels, 0)
+    together = open_session(movie, model="cell", history_bytes=0)
+    monkeypatch.setattr(network_runs, "OBJECTS_PER_BATCH", 1)
+    alone = open_session(movie, model=together.model, history_bytes=0)
+    answered = []
+    segment = propagation.segment
+    monkeypatch.setattr(propagation, "segment", lambda *a, **kw: answered.append(1) or segment(*a, **kw))
+    for session in (alone, together):
+        session.set_prompts(prompts)
+    list(alone.segment_all(0))
+    assert len(answered) == len(prompts)
+    masks = list(together.segment_all(0))
+    assert [mask.object_id for mask in masks] == [prompt.object_id for prompt in prompts]
+    assert len(answered) - len(prompts) < 8, "two sizes of windows at most, in batches"
+    for _ in (*alone.propagate(count=2), *together.propagate(count=2)):
+        pass
+    for prompt in prompts:
+        one, other = (session.objects[prompt.object_id].followed for session in (alone, together))
+        a, b = one.prompted[0], other.prompted[0]
+        assert a.window == b.window
+        for name in ("logits", "predicted_iou", "object_score", "pointer"):
+            torch.testing.assert_close(getattr(a.prediction, name), getattr(b.prediction, name), atol=1e-4, rtol=0)
+        a, b = one.bank.prompted[0], other.bank.prompted[0]
+        # Features are kept in bfloat16.
+        torch.testing.assert_close(a.features.float(), b.features.float(), atol=0.02, rtol=0)
+    np.testing.assert_array_equal(alone.labels(0), together.labels(0))
+    assert np.mean(alone.labels(1) == together.labels(1)) > 0.9999
+
+
+def test_labels_of_objects_that_are_known_already_are_answered_as_before(toy):
+    session = open_scene(toy, diameter=None)
+    session.add_prompts(*prompts_from_labels(truth()[0], 0))
+    list(session.segment_all(0))
+    for _ in session.propagate(last=4):
+        pass
+    session.add_prompts(*prompts_from_labels(truth()[4], 4))
+    assert [mask.object_id for mask in session.segment_all(4)] == [FAST, STILL]
+    np.testing.assert_array_equal(session.labels(4), truth()[4])

@@ -284,4 +284,4 @@ def test_state_is_bounded_but_for_the_masklets(model, movie, clicks):
     session.set_prompts(clicks[:1])
     sizes = [len(session._objects[clicks[0].object_id].followed.bank) for _ in session.propagate("forward")]
     assert max(sizes) <= 16
-    assert session._follower._encoder._cache.nbytes <= session._follower._encoder._cache.budget
+    assert session._follower.encoder._cache.nbytes <= session._follower.encoder._cache.budget

@@ -1,8 +1,9 @@
 """Windows: which part of a frame is shown to the model, and at what size."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +13,8 @@ from sam2_torch.config import SAM2Config
 
 STRIDE = 16
 """Model pixels a token."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,14 @@ def around(
         spare = [-(-length // p) - tokens for length in shape_yx]
         first = [min(max(0, at), room) if room > 0 else room // 2 for at, room in zip(first, spare, strict=True)]
     return Window(first[0] * p, first[1] * p, tokens * p, tokens * p, (tokens * STRIDE, tokens * STRIDE))
+
+
+def by_size(items: Iterable[T], window_of: Callable[[T], Window]) -> Collection[list[T]]:
+    """Items whose windows are of one size, which can run as one batch."""
+    groups: dict[tuple[int, int], list[T]] = {}
+    for item in items:
+        groups.setdefault(window_of(item).size, []).append(item)
+    return groups.values()
 
 
 def cut(frame: Tensor, windows: Sequence[Window]) -> Tensor:

@@ -1,6 +1,6 @@
 """Frames of a movie, encoded: each part once, read ahead while the network works on the frame before."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -50,13 +50,35 @@ class FrameEncoder:
         """Encode what `encode` will be asked for, in as few passes as possible; kept until this is called again."""
         self._cache.renew()
         missing = [window for window in dict.fromkeys(windows) if self._cache.get(frame, window) is None]
-        batches = list(self._batches(self._regions(missing)))
+        regions = [region for region in self._regions(missing) if not self._cache.take_ahead(frame, region)]
+        batches = list(self._batches(regions))
         images = [self._images(frame, regions) for regions in batches]
         self._expect(then)
         for regions, image in zip(batches, images, strict=True):
             features = encode_frame(self.model, image)
             for i, region in enumerate(regions):
                 self._cache.put(frame, region, features.select([i]) if len(regions) > 1 else features)
+
+    def encode_ahead(self, frame: int, window: Window) -> bool | None:
+        """Encode what a click in a window of a frame would need, in one pass.
+
+        Returns
+        -------
+        Whether there was room for it; None if it was there already.
+        """
+        (region,) = self._regions([window])
+        if self._cache.has_ahead(frame, region) or self._cache.get(frame, window) is not None:
+            return None
+        return self._cache.put_ahead(frame, region, encode_frame(self.model, self._images(frame, [region])))
+
+    def leave_ahead(self, but: Collection[int]) -> None:
+        """Drop what `encode_ahead` made and nobody used, but for some frames."""
+        self._cache.leave_ahead(but)
+
+    def read_ahead(self, frame: int) -> None:
+        """Have the pixels of a frame ready for a click anywhere, unless they are read in parts."""
+        if not self.video.reads_parts:
+            self._pixels(frame)
 
     def forget(self) -> None:
         """Drop all that is kept, as it lies on a device that is not used any more."""

@@ -20,6 +20,7 @@ from napari_sam2.masklets import FrameMask
 from napari_sam2.memory_policy import ORIGINAL, MemoryPolicy
 from napari_sam2.network_runs import NetworkRuns, checked
 from napari_sam2.overlaps import CLICKED, PAINTED, TRACKED, SeenMask
+from napari_sam2.painted_masks import PaintedMasks
 from napari_sam2.prompts import ObjectPrompts
 from napari_sam2.sightings import Sighting
 from napari_sam2.tuning import AS_TRAINED, Tuning
@@ -36,7 +37,7 @@ from sam2_torch.outputs import (
     stack_predictions,
 )
 from sam2_torch.video_predictor import memorize, segment, track
-from sam2_torch.windows import Window, cut_mask, paste
+from sam2_torch.windows import Window, by_size, paste
 
 ROOM = 0.6
 """An object larger than this part of a window is looked for in a wider one."""
@@ -65,9 +66,10 @@ class Follower:
         self.policy = policy
         self.cleaning = cleaning or Cleaning()
         self._tuning = tuning
-        self._encoder = FrameEncoder(video, model, tuning.cache_bytes)
-        self.windows = WindowChoice(video, model, self._encoder, diameter=diameter, tokens=tuning.window_tokens)
-        self._runs = NetworkRuns(model, forget=self._encoder.forget)
+        self.encoder = FrameEncoder(video, model, tuning.cache_bytes)
+        self.windows = WindowChoice(video, model, self.encoder, diameter=diameter, tokens=tuning.window_tokens)
+        self._runs = NetworkRuns(model, forget=self.encoder.forget)
+        self._painted = PaintedMasks(self.encoder, self.windows, self._runs, self._segment)
 
     def new_object(self, object_id: int) -> FollowedObject:
         """An object of which nothing is known yet."""
@@ -107,11 +109,19 @@ class Follower:
         return self.show_prompted(followed, frame, prompts)
 
     @torch.inference_mode()
-    def look_ahead(self, frame: int, asked: Iterable[ObjectPrompts]) -> None:
-        """Encode at once what the masks among the prompts on a frame will be looked at with."""
-        windows = [self.windows.of_painted(prompts) for prompts in asked if prompts.is_painted]
-        if len(windows) > 1:
-            self._encoder.prepare(frame, windows)
+    def answer_painted(self, frame: int, asked: Iterable[ObjectPrompts]) -> None:
+        """Look at all masks among the prompts on a frame at once, for `segment` to find its answers there."""
+        self._painted.answer_ahead(frame, [p.mask for p in asked if p.mask is not None and p.is_painted])
+
+    @torch.inference_mode()
+    def look_ahead(self, frame: int, followed: FollowedObject, place: tuple[float, float] | None) -> bool | None:
+        """Encode what a click on an object, seen at (y, x), would need; returns as `FrameEncoder.encode_ahead` does."""
+        prompted = followed.prompted.get(frame)
+        if prompted is not None:
+            return self.encoder.encode_ahead(frame, prompted.window)
+        if self.model.config.object_diameter is not None and (place is None or followed.diameter is None):
+            return None
+        return self.encoder.encode_ahead(frame, self.windows.on(followed, place or (0, 0)))
 
     def _answer(
         self,
@@ -124,13 +134,12 @@ class Follower:
     ) -> MaskPrediction:
         """What the network makes of prompts, in a window, after what it made of those before."""
         device = self.model.device
-        features = self._encoder.encode(frame, [window])
-        if prompts.mask is not None:
-            mask = torch.from_numpy(prompts.mask.mask.copy()).to(device)
-            painted = checked(self._segment(features, MaskInput(cut_mask(mask, window))))
+        if prompts.mask is not None and (prompts.is_painted or previous is None):
+            painted = self._painted.answer(frame, prompts.mask, window)
             if prompts.is_painted:
                 return painted
-            previous = painted if previous is None else previous
+            previous = painted
+        features = self.encoder.encode(frame, [window])
         memories = None if memory_direction is None else followed.bank.select(frame, memory_direction)
         if memories is not None:
             memories = memories.to(device)
@@ -142,10 +151,12 @@ class Follower:
     def show_prompted(self, followed: FollowedObject, frame: int, prompts: ObjectPrompts) -> SeenMask:
         """The mask of a prompted frame, and the window moves there; a painted one is exactly what was painted."""
         prompted = followed.prompted[frame]
-        seen = self._seen(prompted.window, prompted.prediction, CLICKED)
         if prompts.mask is not None and prompts.is_painted:
-            painted = np.where(prompts.mask.crop, np.float32(1), np.float32(-1))
-            seen = replace(seen, logits=painted, offset=prompts.mask.offset, claim=PAINTED)
+            painted, said = np.where(prompts.mask.crop, np.float32(1), np.float32(-1)), prompted.prediction
+            score, iou = float(said.object_score[0]), float(said.predicted_iou[0])
+            seen = SeenMask(painted, prompts.mask.offset, score, iou, PAINTED, self._tuning.score_threshold)
+        else:
+            seen = self._seen(prompted.window, prompted.prediction, CLICKED)
         self.look_at(followed, seen.centroid or center_of(prompted.window))
         return seen
 
@@ -168,20 +179,27 @@ class Follower:
 
     def _given(self, mask: FrameMask, window: Window) -> MaskPrediction:
         """What the network makes of a mask that it is given as the answer."""
-        full = np.zeros(self.video.shape_yx, dtype=np.uint8)
-        mask.paint(full, 1)
-        features = self._encoder.encode(mask.frame, [window])
-        shown = cut_mask(torch.from_numpy(full).to(self.model.device), window)
-        return checked(self._segment(features, MaskInput(shown)))
+        return self._painted.given(mask.frame, mask.crop, (mask.box[0], mask.box[1]), window)
 
     @torch.inference_mode()
-    def remember_prompts(self, followed: FollowedObject) -> None:
-        """Memorize the prompted frames that are not in the bank as they are now."""
-        for frame, prompted in followed.prompted.items():
-            if frame not in followed.bank.prompted:
-                features = self._encoder.encode(frame, [prompted.window])
-                memory = self._memorize(features, prompted.prediction.to(self.model.device), prompted=True)
-                followed.bank.add(frame, memory, prompted=True)
+    def remember_prompts(self, objects: Iterable[FollowedObject]) -> None:
+        """Memorize the prompted frames that are not in the objects' banks as they are now."""
+        by_frame: dict[int, list[FollowedObject]] = {}
+        for followed in objects:
+            for frame in followed.prompted.keys() - followed.bank.prompted.keys():
+                by_frame.setdefault(frame, []).append(followed)
+        for frame, missing in sorted(by_frame.items()):
+            looks = [(followed, followed.prompted[frame]) for followed in missing]
+            for group in by_size(looks, lambda look: look[1].window):
+                self._runs.in_batches(group, partial(self._remember_prompted, frame))
+
+    def _remember_prompted(self, frame: int, looks: Sequence[tuple[FollowedObject, PromptedFrame]]) -> list[None]:
+        features = self.encoder.encode(frame, [prompted.window for _, prompted in looks])
+        prediction = stack_predictions([prompted.prediction.to(self.model.device) for _, prompted in looks])
+        memories = self._memorize(features, prediction, prompted=True).split()
+        for (followed, _), memory in zip(looks, memories, strict=True):
+            followed.bank.add(frame, memory, prompted=True)
+        return []
 
     @torch.inference_mode()
     def remember_approved(self, followed: FollowedObject, masks: Iterable[FrameMask]) -> None:
@@ -191,7 +209,7 @@ class Follower:
                 # What its prompts told has gone with them.
                 followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
             window = self.windows.on(followed, mask.centroid)
-            features = self._encoder.encode(mask.frame, [window])
+            features = self.encoder.encode(mask.frame, [window])
             memory = self._memorize(features, self._given(mask, window), prompted=True)
             followed.bank.add(mask.frame, memory, prompted=True)
 
@@ -201,7 +219,7 @@ class Follower:
         for mask in masks:
             window = self.windows.on(followed, mask.centroid)
             prediction = self._given(mask, window)
-            features = self._encoder.encode(mask.frame, [window])
+            features = self.encoder.encode(mask.frame, [window])
             memory = self._memorize(features, prediction, prompted=False)
             followed.bank.restore(
                 mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
@@ -222,7 +240,7 @@ class Follower:
         self, frame: int, looks: Sequence[tuple[FollowedObject, Window]], direction: int
     ) -> dict[int, Sighting]:
         """Objects with windows and memories of the same layout run as one batch."""
-        self._encoder.prepare(frame, [window for _, window in looks], then=frame + direction)
+        self.encoder.prepare(frame, [window for _, window in looks], then=frame + direction)
         alike: dict[tuple[int, ...], list[_Look]] = {}
         for followed, window in looks:
             selection = followed.bank.select(frame, direction)
@@ -233,7 +251,7 @@ class Follower:
         return {sighting.followed.object_id: sighting for sighting in found}
 
     def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
-        features = self._encoder.encode(frame, [window for _, window, _ in looks])
+        features = self.encoder.encode(frame, [window for _, window, _ in looks])
         selections = stack_selections([selection for _, _, selection in looks]).to(self.model.device)
         prediction = checked(self._track(features, selections)).without_candidates()
         shown = prediction.to(torch.device("cpu"))  # all of them in one go
@@ -268,10 +286,7 @@ class Follower:
                 doubtful.append(followed.object_id)
                 followed.bank.skip(frame)
                 followed.distrusted.add(frame)
-        by_size: dict[tuple[int, int], list[Sighting]] = {}
-        for sighting in trusted:
-            by_size.setdefault(sighting.window.size, []).append(sighting)
-        for group in by_size.values():
+        for group in by_size(trusted, lambda sighting: sighting.window):
             self._runs.in_batches(group, partial(self._remember_batch, frame))
         for sighting in trusted:
             sighting.followed.last = sighting.seen
@@ -282,7 +297,7 @@ class Follower:
         return tuple(doubtful)
 
     def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:
-        features = self._encoder.encode(frame, [sighting.window for sighting in sightings])
+        features = self.encoder.encode(frame, [sighting.window for sighting in sightings])
         # Since it was made, the model may have moved to the CPU.
         prediction = stack_predictions([sighting.prediction.to(self.model.device) for sighting in sightings])
         memories = self._memorize(features, prediction, prompted=False).split()

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.masklets import Masklet
+from napari_sam2.network_runs import OBJECTS_PER_BATCH
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts, Prompt, group_prompts
 from napari_sam2.propagation import Follower
@@ -160,8 +161,8 @@ class SessionObjects(Mapping[int, TrackedObject]):
         return known
 
     def unanswered(self, frame: int) -> list[TrackedObject]:
-        """Those whose prompts on a frame say where they are, and have not been made a mask of."""
-        return [known for known in self.values() if frame in known.unanswered]
+        """Those whose prompts on a frame say where they are, and have not been made a mask of, sorted by ID."""
+        return [known for _, known in sorted(self.items()) if frame in known.unanswered]
 
     def chosen(self, object_ids: Sequence[int] | None) -> tuple[int, ...]:
         """IDs of objects to be followed, sorted; None: of all that have prompts or approved masks.
@@ -218,15 +219,18 @@ class SessionObjects(Mapping[int, TrackedObject]):
                     by_frame.setdefault(frame, []).append(known)
         for frame, objects in sorted(by_frame.items()):
             with explained(frame):
-                self.look_ahead(frame, objects)
-                for known in objects:
-                    if frame in known.unanswered:
-                        known.segment(frame)
-                    known.remember()
+                self.answer_painted(frame, objects)
+                # Few enough for what a click was answered with to be there still when it is remembered.
+                for first in range(0, len(objects), OBJECTS_PER_BATCH):
+                    some = objects[first : first + OBJECTS_PER_BATCH]
+                    for known in some:
+                        if frame in known.unanswered:
+                            known.segment(frame)
+                    self._follower.remember_prompts([known.followed for known in some])
 
-    def look_ahead(self, frame: int, objects: Iterable[TrackedObject]) -> None:
-        """Encode at once what many masks on a frame, whose objects are still to be segmented, need of it."""
-        self._follower.look_ahead(frame, [o.prompts[frame] for o in objects if frame in o.unanswered])
+    def answer_painted(self, frame: int, objects: Iterable[TrackedObject]) -> None:
+        """Look at once at many masks on a frame, whose objects are still to be segmented."""
+        self._follower.answer_painted(frame, [o.prompts[frame] for o in objects if frame in o.unanswered])
 
     def _lift_end(self, known: TrackedObject, groups: dict[int, ObjectPrompts]) -> None:
         """An object that is told to be somewhere after its end has not ended there."""

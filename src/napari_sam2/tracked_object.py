@@ -98,7 +98,7 @@ class TrackedObject(ObjectState):
 
     def remember(self) -> None:
         """Make memories of the prompted frames, those that are none yet."""
-        self._follower.remember_prompts(self.followed)
+        self._follower.remember_prompts([self.followed])
 
     def arrive(self, frame: int, step: int) -> None:
         """Get ready to be followed on a frame that a propagation comes to in a direction (1 or -1)."""

@@ -1,6 +1,6 @@
 """The tracking session: a movie, objects with prompts at any frame, and the masklets that come out."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from dataclasses import replace
 from operator import index
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from napari_sam2.errors import SessionError, explained
 from napari_sam2.found_objects import Everything, find_everything
 from napari_sam2.frame_result import FrameResult as FrameResult
 from napari_sam2.history import HISTORY_BYTES, History
+from napari_sam2.looking_ahead import look_ahead
 from napari_sam2.masklets import FrameMask, Masklet, compose_labels
 from napari_sam2.memory_policy import MemoryPolicy, find_policy
 from napari_sam2.prompts import ObjectPrompts, Prompt, check_corrections, check_prompts
@@ -211,7 +212,7 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
     def segment_all(self, frame: int) -> Iterator[FrameMask]:
         """The masks of all objects whose prompts on a frame have none yet, one by one; empty ones are left out.
 
-        For many mask prompts on a frame this is faster than `segment`: what they need of it is encoded at once.
+        For many mask prompts on a frame this is faster than `segment`: they run as batches.
 
         Raises
         ------
@@ -221,10 +222,36 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         frame = index(frame)
         waiting = self._objects.unanswered(frame)
         with explained(frame):
-            self._objects.look_ahead(frame, waiting)
+            self._objects.answer_painted(frame, waiting)
         for object_id in [known.object_id for known in waiting]:
             if (mask := self.segment(frame, object_id)) is not None:
                 yield mask
+
+    def look_ahead(self, frame: int, *, first: Collection[int] = ()) -> Iterator[int]:
+        """Encode what clicks on a frame would need, then on its neighbours, so that they are answered sooner.
+
+        To be asked for while nothing else is to be done, and stopped whenever something is. No mask changes, nor
+        will others come of clicks or propagation. It takes half of the memory for kept features at most (`Tuning`).
+        For a model that looks at windows, those of objects with masks there are encoded; for a click elsewhere the
+        frame is read.
+
+        Parameters
+        ----------
+        frame
+            Where somebody is looking.
+        first
+            IDs of the objects whose turn comes first.
+
+        Yields
+        ------
+        After each pass of the network, the frame it was about.
+
+        Raises
+        ------
+        MovieError
+            If a frame cannot be read.
+        """
+        return look_ahead(self._follower, self._objects, index(frame), first)
 
     def diameter_of(self, object_id: int) -> float | None:
         """At which typical diameter, in source pixels, an object is looked at; None if not known, or of no account.

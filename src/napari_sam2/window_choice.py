@@ -1,13 +1,15 @@
 """Where an object is looked for, and at what scale."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from napari_sam2.followed_object import FollowedObject, center_of
 from napari_sam2.frame_encoder import FrameEncoder
-from napari_sam2.prompts import ObjectPrompts
+from napari_sam2.prompts import MaskPrompt, ObjectPrompts
 from napari_sam2.video import Video
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import PointTokens
@@ -17,6 +19,15 @@ from sam2_torch.windows import STRIDE, Window, around, common_diameter, whole_fr
 
 TRIED_DIAMETERS = (16.0, 32.0, 64.0)
 DIAMETER_LIMITS = (6.0, 400.0)
+CERTAIN = 0.85
+"""A mask of at least this quality, predicted IoU times the chance that the object is there, is looked at no further."""
+
+
+class _Tried(NamedTuple):
+    """What one scale shows: the quality of the mask, -1 for none, and its diameter in source pixels."""
+
+    quality: float
+    diameter: float
 
 
 class WindowChoice:
@@ -80,11 +91,11 @@ class WindowChoice:
             return window
         return self.on(followed, center)
 
-    def of_painted(self, prompts: ObjectPrompts) -> Window:
+    def of_painted(self, mask: MaskPrompt) -> Window:
         """Where an object of which nothing else is known is looked at for its mask."""
         if self.model.config.object_diameter is None:
             return self.whole_frame()
-        center, told = _extent(prompts)
+        center, told = _extent(ObjectPrompts(mask=mask))
         return self._around(center, self.diameter or self.common(told or DIAMETER_LIMITS[0]))
 
     def _measure(
@@ -111,19 +122,27 @@ class WindowChoice:
         followed.diameter_from = frame
 
     def _try_diameters(self, frame: int, prompts: ObjectPrompts, center: tuple[float, float]) -> float:
-        """Segment at three scales what is under the first positive click; the diameter of the mask that is best."""
-        windows = [self._around(center, d) for d in TRIED_DIAMETERS]
-        features = self._encoder.encode(frame, windows)
+        """The diameter of what is under the first positive click, seen at three scales; at one, if that is certain."""
         where = replace(prompts, points=tuple(p for p in prompts.points if p.positive)[:1] or prompts.points)
+        below, middle, above = TRIED_DIAMETERS
+        (sure,) = self._tried(frame, where, [self._around(center, middle)])
+        if sure.quality >= CERTAIN and below < sure.diameter < above:
+            return sure.diameter
+        others = self._tried(frame, where, [self._around(center, d) for d in (below, above)])
+        best = max((others[0], sure, others[1]), key=lambda found: found.quality)
+        return best.diameter if best.quality >= 0 else middle
+
+    def _tried(self, frame: int, where: ObjectPrompts, windows: Sequence[Window]) -> list[_Tried]:
+        """What is found in each of some windows of one size."""
+        features = self._encoder.encode(frame, windows)
         tokens = [prompt_tokens(where, w, self.model.device) for w in windows]
         together = PointTokens(torch.cat([t.xy for t in tokens]), torch.cat([t.labels for t in tokens]))
         prediction = segment(self.model, features, together)
-        best, found = -1.0, TRIED_DIAMETERS[1]
+        found = []
         for i, window in enumerate(windows):
             share = float((prediction.logits[i] > 0).float().mean())
             quality = float(prediction.predicted_iou[i] * prediction.object_score[i].sigmoid())
-            if share > 0 and quality > best:
-                best, found = quality, 2 * window.height * (share / np.pi) ** 0.5
+            found.append(_Tried(quality if share > 0 else -1.0, 2 * window.height * (share / np.pi) ** 0.5))
         return found
 
 

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -107,9 +106,18 @@ class Gaps:
     def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(0.01):
             if time.perf_counter() - self._last > TICK_S:
-                frames = traceback.extract_stack(sys._current_frames()[self._gui])
-                ours = [f"{Path(f.filename).stem}:{f.lineno} {f.name}" for f in frames]
-                self._seen.append(" < ".join(ours[-1:-9:-1]))
+                self._seen.append(" < ".join(f"{Path(file).stem}:{line} {name}" for file, line, name in self._where()))
+
+    def _where(self, depth: int = 8) -> list[tuple[str, int, str]]:
+        """Where the GUI is, the innermost call first."""
+        # Nothing in here waits, as reading lines of source does: else the GUI goes on meanwhile, what it leaves is
+        # held by these frames and goes in this thread, and a timer of Qt that goes in another thread is a crash.
+        found: list[tuple[str, int, str]] = []
+        frame = sys._current_frames().get(self._gui)
+        while frame is not None and len(found) < depth:
+            found.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))
+            frame = frame.f_back
+        return found
 
 
 def row(what: str, values: list[float]) -> None:
@@ -212,7 +220,7 @@ def propagation(movie: SyntheticMovie, *, profiles: bool) -> None:
     points = hand.widget.controller.prompts.points
     cells = places(movie.labels[0])[:CELLS]
     hand.widget.form.diameter.setValue(int(DIAMETER))
-    hand.widget._on_diameter()
+    hand.widget.form.diameter.editingFinished.emit()
     hand.click(image, *cells[0])
     for i, (y, x) in enumerate(cells[1:], start=2):
         hand.widget._movie.tool.object_id = i

@@ -64,6 +64,8 @@ class Desk:
             QApplication.processEvents()
 
     def wait_idle(self, timeout: int = 30_000) -> None:
+        # What the console did is heard of in a moment only.
+        self.settle()
         self.qtbot.waitUntil(
             lambda: not self.widget.runner.is_busy and self.widget.controller.state == "idle", timeout=timeout
         )

@@ -46,6 +46,8 @@ class FakeSession:
     prompts: dict[tuple[int, int], ObjectPrompts] = field(default_factory=dict)
     masklets: dict[int, Masklet] = field(default_factory=dict)
     cells: list[tuple[int, int]] = field(default_factory=list)
+    before_ahead: Callable[[int], None] = lambda frame: None
+    ahead: list[tuple[int, ...]] = field(default_factory=list)
     before_point: Callable[[int], None] = lambda done: None
     before_accept: Callable[[int], None] = lambda object_id: None
     cleaning: Cleaning = field(default_factory=Cleaning)
@@ -219,6 +221,14 @@ class FakeSession:
         self.approvals -= {(object_id, t) for t in chosen}
         return chosen
 
+    def look_ahead(self, frame: int, *, first: Sequence[int] = ()) -> Iterator[int]:
+        self.threads.add(threading.get_ident())
+        for t in (frame, frame + 1, frame - 1):
+            if 0 <= t < self.shape[0]:
+                self.before_ahead(t)
+                self.ahead.append((t, *first))
+                yield t
+
     def diameter_of(self, object_id: int) -> float | None:
         return 2.0 * self.radius
 
@@ -270,6 +280,8 @@ class StepRunner:
         self.jobs: list[tuple[Job, Iterator[object]]] = []
 
     def submit(self, job: Job) -> None:
+        for other in [waiting for waiting, _ in self.jobs if waiting.gives_way]:
+            self.cancel(other)
         self.jobs.append((job, guarded(job.steps)))
         if not self.paused and len(self.jobs) == 1:
             self.finish()

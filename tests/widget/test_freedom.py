@@ -1,13 +1,15 @@
 """What keeps the window free: how much is read when something changes, and in which thread."""
 
 import threading
+import time
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_sam2.layers import masks as mask_layers
-from napari_sam2.widget import review_strip
+from napari_sam2.widget import mask_output, review_strip
 from napari_sam2.widget.object_book import ObjectBook
 from napari_sam2.widget.review_row import NOTHING
 from widget.fakes import FakeSession
@@ -85,6 +87,100 @@ def test_masks_that_are_propagated_are_written_by_another_thread_and_shown(desk,
     assert (desk.frame(11) == 1).any()
     np.testing.assert_array_equal(np.asarray(layer._slice.image.raw), desk.frame(6))
     assert (desk.frame(6) == 1).any()
+
+
+@pytest.fixture
+def writers(monkeypatch):
+    """The threads that write frames of masks."""
+    threads, real = set(), mask_layers.write_frame
+
+    def noted(*args, **kwargs):
+        threads.add(HERE())
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(mask_layers, "write_frame", noted)
+    return threads
+
+
+def test_masks_of_clicks_and_of_other_models_are_written_by_another_thread(desk, writers):
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
+    desk.wait_idle()
+    assert writers and HERE() not in writers
+    assert desk.frame(0)[20, 20] == 1
+    layer = desk.widget.controller.masks.main.layer
+    np.testing.assert_array_equal(np.asarray(layer._slice.image.raw), desk.frame(0))
+    writers.clear()
+    desk.widget.form.diameter.setValue(30)
+    desk.widget.controller.show_stored()
+    desk.widget._reopen()
+    desk.wait_idle()
+    assert writers and HERE() not in writers
+
+
+@pytest.mark.parametrize("tool", ["paint", "erase", "fill", "polygon"])
+def test_row26_whoever_has_a_brush_in_hand_writes_in_turn_with_it(desk, writers, tool):
+    layer = desk.widget.controller.masks.main.layer
+    layer.mode = tool
+    desk.widget.controller.prompts.points.add([0, 20, 20])
+    desk.wait_idle()
+    assert writers == {HERE()} and desk.frame(0)[20, 20] == 1
+    writers.clear()
+    layer.mode = "pan_zoom"
+    desk.widget.controller.prompts.points.add([0, 22, 22])
+    desk.wait_idle()
+    assert writers and HERE() not in writers
+
+
+def test_row26_a_brush_is_not_taken_in_hand_while_a_frame_is_written(desk, monkeypatch):
+    layer, begun, order = desk.widget.controller.masks.main.layer, threading.Event(), []
+    real = mask_layers.write_frame
+
+    def slow(*args, **kwargs):
+        begun.set()
+        time.sleep(0.3)
+        real(*args, **kwargs)
+        order.append("written")
+
+    monkeypatch.setattr(mask_layers, "write_frame", slow)
+    desk.widget.controller.prompts.points.add([0, 20, 20])
+    assert begun.wait(10)
+    layer.mode = "paint"
+    order.append("in hand")
+    assert order == ["written", "in hand"]
+    layer.paint((0, 50, 50), 7)
+    desk.wait_idle()
+    assert desk.frame(0)[50, 50] == 7 and desk.frame(0)[20, 20] == 1
+
+
+def test_prompts_are_told_to_the_session_by_another_thread(desk, monkeypatch):
+    desk.widget.controller.prompts.points.add([0, 20, 20])
+    desk.wait_idle()
+    threads, real = set(), desk.session.set_prompts
+    monkeypatch.setattr(desk.session, "set_prompts", lambda prompts: threads.add(HERE()) or real(prompts))
+    desk.widget.runs.propagate()
+    desk.wait_idle()
+    assert threads and HERE() not in threads
+    assert (desk.frame(11) == 1).any()
+
+
+def test_row24_many_frames_a_second_are_drawn_ten_times(monkeypatch):
+    now, drawn = [0.0], []
+    monkeypatch.setattr(mask_output.time, "monotonic", lambda: now[0])
+    layers = SimpleNamespace(refresh=lambda: drawn.append(now[0]))
+    output = mask_output.MaskOutput.__new__(mask_output.MaskOutput)
+    output.layers, output._shown_frame, output._is_due, output._drawn = layers, lambda: None, False, -1.0
+    for frame in range(100):
+        now[0] = frame / 50
+        output.show(frame, at_once=False)
+    assert 15 <= len(drawn) <= 20 and min(np.diff(drawn)) >= 0.1
+    now[0] += 0.01
+    output.show(100, at_once=True)
+    assert drawn[-1] == now[0], "what somebody waits for is drawn at once"
+    output.show(101, at_once=False)
+    output.finish()
+    count = len(drawn)
+    output.finish()
+    assert len(drawn) == count, "drawn once in the end"
 
 
 def test_the_strip_looks_only_at_rows_that_are_new(desk, monkeypatch):

@@ -199,6 +199,7 @@ def test_no_edit_while_masks_are_propagated(toy: ToyModel) -> None:
     bench.click(0, 1, STILL)
     bench.runner.finish()
     bench.controller.propagate(FORWARD)
+    bench.runner.step()  # the session is told of the prompts
     bench.runner.step()
     bench.controller.edit(edits.undo())
     assert "wait" in bench.notes[0] and bench.controller.steps == (None, None)

@@ -1,6 +1,8 @@
 """The Labels layers of one session: all objects in one layer, and some of them in layers of their own."""
 
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from threading import RLock
 
 import numpy as np
 from napari.layers import Labels
@@ -11,6 +13,7 @@ from napari_sam2.layers.masklet_writer import merge_labels, read_frame, refresh_
 from napari_sam2.prompts import MaskPrompt
 
 LOCKED = "painting is locked while masks are propagated"
+_PAINTING = ("paint", "fill", "erase", "polygon")
 
 
 class MaskLayer:
@@ -24,15 +27,17 @@ class MaskLayer:
     def write(
         self, frame: int, labels: NDArray[np.uint32], replaced: Collection[int], *, shown: bool
     ) -> NDArray[np.uint32]:
-        """Write (Y, X) labels of the session into a frame, and return what the frame holds then.
-
-        While the layer is locked, and nothing is `shown`, this may be done in any thread.
-        """
+        """Write (Y, X) labels of the session into a frame, and return what the frame holds then."""
         present = read_frame(self.layer, frame)
         merged = self.edits.keep(frame, merge_labels(present, labels, replaced), present)
         write_frame(self.layer, frame, merged, shown=shown)
         self._forget_history()
         return merged
+
+    @property
+    def may_be_painted(self) -> bool:
+        """Whether somebody has a brush in hand, or could take back a stroke."""
+        return self._unlocked is None and (self.edits.has_history or self.layer.mode in _PAINTING)
 
     def lock(self) -> None:
         """Take the brush away for as long as a run writes; this empties the undo history, too."""
@@ -60,10 +65,15 @@ class MaskLayer:
 
 
 class MaskLayers:
-    """All objects in `main`, in which a label is an object ID, and copies of single objects in layers of their own."""
+    """All objects in `main`, in which a label is an object ID, and copies of single objects in layers of their own.
+
+    Invariant: nobody takes a brush in hand while another thread than the GUI's writes.
+    """
 
     def __init__(self, labels: Labels) -> None:
+        self._turn = RLock()
         self.main = MaskLayer(labels)
+        self._watch(self.main)
         self.single: dict[int, MaskLayer] = {}
         self.given: dict[tuple[int, int], MaskPrompt] = {}
         """By (object ID, frame), what was painted as far as the session was told of it."""
@@ -75,27 +85,38 @@ class MaskLayers:
 
     def add_single(self, object_id: int, layer: Labels) -> None:
         """Show an object in an empty layer of its own, too, from now on."""
-        self.single[object_id] = MaskLayer(layer)
+        with self._turn:
+            self.single[object_id] = MaskLayer(layer)
+        self._watch(self.single[object_id])
 
     def forget(self, layer: Labels) -> None:
         """Leave a layer of a single object alone from now on, because it was removed from the viewer."""
         for object_id, single in list(self.single.items()):
             if single.layer == layer:
-                del self.single[object_id]
-                single.edits.disconnect()
+                with self._turn:
+                    del self.single[object_id]
+                self._unwatch(single)
 
     def write(self, frame: int, labels: NDArray[np.uint32], replaced: Collection[int], *, shown: bool = True) -> None:
         """Write the (Y, X) labels of the session into a frame.
 
         Objects that are neither in them nor in `replaced` stay, and so do pixels painted by hand.
         """
-        self.write_singles(frame, self.main.write(frame, labels, replaced, shown=shown), shown=shown)
+        with self._turn:
+            self.write_singles(frame, self.main.write(frame, labels, replaced, shown=shown), shown=shown)
 
     def write_singles(self, frame: int, labels: NDArray[np.uint32], *, shown: bool = True) -> None:
         """Write each object that has a layer of its own from (Y, X) labels into that layer."""
-        for object_id, single in self.single.items():
-            mask = np.where(labels == object_id, labels, np.uint32(0))
-            single.write(frame, mask, (object_id,), shown=shown)
+        with self._turn:
+            for object_id, single in self.single.items():
+                mask = np.where(labels == object_id, labels, np.uint32(0))
+                single.write(frame, mask, (object_id,), shown=shown)
+
+    @contextmanager
+    def written_aside(self) -> Iterator[bool]:
+        """Whether another thread than the GUI's may write inside, though not draw: nobody has a brush in hand."""
+        with self._turn:
+            yield not any(mask_layer.may_be_painted for mask_layer in self)
 
     def refresh(self) -> None:
         """Draw all layers anew."""
@@ -142,4 +163,16 @@ class MaskLayers:
         """Leave all layers alone from now on, unlocked."""
         self.unlock()
         for mask_layer in self:
-            mask_layer.edits.disconnect()
+            self._unwatch(mask_layer)
+
+    def _watch(self, mask_layer: MaskLayer) -> None:
+        mask_layer.layer.events.mode.connect(self._on_mode)
+
+    def _unwatch(self, mask_layer: MaskLayer) -> None:
+        mask_layer.layer.events.mode.disconnect(self._on_mode)
+        mask_layer.edits.disconnect()
+
+    def _on_mode(self, _event: object) -> None:
+        """Wait for what is written at this moment, before the brush that somebody took is used."""
+        with self._turn:
+            pass

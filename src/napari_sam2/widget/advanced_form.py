@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from psygnal import Signal
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
 
 from napari_sam2.devices import Precision
 from napari_sam2.memory_policy import POLICIES, MemoryPolicy, find_policy
@@ -51,6 +51,12 @@ class AdvancedForm(QWidget):
             "window_tokens": self._window,
             "cache_bytes": self._kept,
         }
+        self.ahead = QCheckBox("Get ready for clicks around")
+        self.ahead.setChecked(True)
+        self.ahead.setToolTip(
+            "Encode the frame on screen and its neighbours while nothing else is to be done, so that corrections there "
+            "are answered sooner; the session stays open"
+        )
         self.usual = QPushButton("All as usual")
         self.usual.setToolTip("Set all of this back")
         self._lay_out()
@@ -118,6 +124,7 @@ class AdvancedForm(QWidget):
         for setting in fields(Tuning):
             self.tuning[setting.name].setToolTip(setting.metadata["help"])
             layout.addRow(setting.metadata["label"], self.tuning[setting.name])
+        layout.addRow(self.ahead)
         layout.addRow("", self.usual)
 
     def _on_change(self, _value: object) -> None:
@@ -125,6 +132,7 @@ class AdvancedForm(QWidget):
 
     def _on_usual(self) -> None:
         self._show(SessionSetup(tuning=AS_TRAINED))
+        self.ahead.setChecked(True)
         self.changed.emit()
 
 

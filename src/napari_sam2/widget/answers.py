@@ -1,7 +1,7 @@
 """What the worker thread does with a session, as generators of answers. No Qt, no napari."""
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -85,6 +85,7 @@ class SessionLike(Protocol):
     def remove_object(self, object_id: int) -> None: ...  # noqa: D102
     def segment(self, frame: int, object_id: int) -> FrameMask | None: ...  # noqa: D102
     def segment_all(self, frame: int) -> Iterator[FrameMask]: ...  # noqa: D102
+    def look_ahead(self, frame: int, *, first: Collection[int] = ()) -> Iterator[int]: ...  # noqa: D102
     def diameter_of(self, object_id: int) -> float | None: ...  # noqa: D102
     def everything(  # noqa: D102
         self, frame: int, *, settings: EverythingSettings | None = None
@@ -175,6 +176,8 @@ class FrameAnswer:
         IDs of the objects whose masks a propagation does not trust.
     diameter
         For the answer to a click: at which typical diameter, in pixels, its object is looked at.
+    is_written
+        Whether it is in the layers already.
     """
 
     frame: int
@@ -186,6 +189,7 @@ class FrameAnswer:
     absent: tuple[int, ...] = ()
     doubtful: tuple[int, ...] = ()
     diameter: float | None = None
+    is_written: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -298,6 +302,13 @@ def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:
     """Yield each frame on which the session has a mask."""
     for frame in sorted({frame for masklet in session.masklets.values() for frame in masklet}):
         yield FrameAnswer(frame, session.labels(frame), frozenset())
+
+
+def frames_ahead(session: SessionLike, frame: int, object_id: int) -> Iterator[None]:
+    """Let the session look ahead; yields nothing to be shown, and nobody is told if it cannot."""
+    with suppress(NapariSam2Error, MemoryError, RuntimeError, OSError):
+        for _ in session.look_ahead(frame, first=[object_id]):
+            yield None
 
 
 def copied_frames(num_frames: int, read: Callable[[int], NDArray[np.uint32]]) -> Iterator[FrameAnswer]:

@@ -23,7 +23,7 @@ from napari_sam2.widget.answers import (
 )
 from napari_sam2.widget.edits import Edit, WaitingEdits
 from napari_sam2.widget.job_desk import EDITABLE, SEARCHABLE, JobDesk
-from napari_sam2.widget.jobs import EXPECTED_ERRORS, JobRunner
+from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
 from napari_sam2.widget.prompt_watch import ObjectFrame
 
@@ -82,6 +82,7 @@ class Controller(JobDesk):
         )
         self._sync = LayerSync(self.prompts, make_shapes)
         self._edits = WaitingEdits()
+        self._to_split: list[int] = []
         self.num_frames = movie_shape(image)[0]
         self.prompts.note.connect(self._pass_on_note)
         self.prompts.changed.connect(self.on_prompts_changed)
@@ -111,7 +112,7 @@ class Controller(JobDesk):
         elif not self.prompts.groups and not (self.masks is not None and self.masks.mask_prompts()):
             self.note.emit("There is nothing to propagate yet: click on a cell first.")
         else:
-            self._request = request
+            self._request, self._total = request, None
             self._advance()
 
     def segment_everything(self, request: SearchRequest) -> None:
@@ -162,20 +163,24 @@ class Controller(JobDesk):
         self._edits.clear()
         if self.state == "segmenting":
             self._tickets.clear()
-        if self._job is not None:
+        if self.give_way() and self._job is not None:
             self._set_state("stopping")
             self.status.emit("Stopping after this frame ...")
             self._runner.cancel(self._job)
 
     def split(self, object_ids: Sequence[int]) -> None:
         """Show each of the objects in a Labels layer of its own, too."""
-        if self._job is not None:
+        if self.state != "idle":
             self.note.emit(_WAIT)
-            return
-        for object_id in object_ids:
+        else:
+            self._to_split += object_ids
+            self._advance()
+
+    def _start_split(self) -> None:
+        for object_id in self._to_split:
             self._masks.add_single(object_id)
-        main = self._masks.ensure().main.layer
-        copied = partial(copied_frames, self.num_frames, partial(read_frame, main))
+        self._to_split = []
+        copied = partial(copied_frames, self.num_frames, partial(read_frame, self._masks.ensure().main.layer))
         self._start("splitting", "One layer per object", copied, total=self.num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
@@ -233,7 +238,7 @@ class Controller(JobDesk):
         self._masks.close()
 
     def _advance(self) -> None:
-        if self._closed or self._job is not None:
+        if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
         if self._tickets:
@@ -241,6 +246,8 @@ class Controller(JobDesk):
             self._start_clicks()
         elif self._edits and self.session is not None:
             self._start_edit(self.session)
+        elif self._to_split:
+            self._start_split()
         elif self._finder.has_work:
             self._masks.ensure()
             work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
@@ -264,7 +271,6 @@ class Controller(JobDesk):
             self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
         elif self._to_show and self.masks is not None:
             frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
-
             shown = partial(changed_frames, session, frames, overtaken=self._has_news)
             self._start("showing", "Changed masks", shown)
         elif self.objects.is_behind:
@@ -274,7 +280,7 @@ class Controller(JobDesk):
 
     def _has_news(self) -> bool:
         """Whether there is something to be done that somebody waits for."""
-        return bool(self._tickets or self._edits or self._request or self._finder.has_work)
+        return bool(self._tickets or self._edits or self._to_split or self._request or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
         prompts, _ = self._usable_prompts()
@@ -284,6 +290,7 @@ class Controller(JobDesk):
         self._start("editing", name, steps)
 
     def _start_clicks(self) -> None:
+        self._total = None
         tickets, count = self._tickets.unanswered(), self._tickets.count
         prompts, problems = self._usable_prompts()
         for object_id in {object_id for _, object_id in tickets}:
@@ -298,23 +305,16 @@ class Controller(JobDesk):
         self._start("segmenting", "Masks of clicks", answers)
 
     def _start_propagation(self, session: SessionLike, request: PropagationRequest) -> None:
-        self._request = None
-        prompts, problems = self._usable_prompts()
-        for problem in problems.values():
-            self.note.emit(problem)
-        try:
-            with self._changes.working():
-                session.set_prompts(prompts)
-            total = request.plan(session)
-        except (*EXPECTED_ERRORS, RuntimeError) as error:
-            self.failed.emit(error)
-            self._set_state("idle")
+        if self._total is None:
+            prompts, problems = self._usable_prompts()
+            for problem in problems.values():
+                self.note.emit(problem)
+            self._start("propagating", "Prompts", partial(self._planning, session, request, prompts))
             return
+        total, self._total, self._request = self._total, None, None
         self._masks.lock()
         self.progress.emit(0, total)
-        self._start(
-            "propagating", "Propagating masks", lambda: self._masks.writing(track_frames(session, request)), total=total
-        )
+        self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)
 
     def _catch_up(self) -> None:
         if self._closed or self.session is None:

@@ -1,6 +1,7 @@
 """One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar, Literal
 
 from napari.layers import Image, Labels
@@ -14,6 +15,7 @@ from napari_sam2.widget.answers import (
     PropagationRequest,
     SearchAnswer,
     SessionLike,
+    frames_ahead,
     percent,
 )
 from napari_sam2.widget.change_log import ChangeLog
@@ -101,6 +103,8 @@ class JobDesk:
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
         self._request: PropagationRequest | None = None
+        # How many frames that takes, once the session was told of all prompts.
+        self._total: int | None = None
         self._to_show: dict[int, set[int]] = {}
         self._refill = self._is_refilling = False
         self._job: Job | None = None
@@ -161,7 +165,29 @@ class JobDesk:
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         return self.prompts.usable(self._masks.give_prompts())
 
-    def _start(self, state: State, name: str, steps: Callable[[], Iterator[Answer | None]], total: int = 0) -> None:
+    def give_way(self) -> bool:
+        """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
+        if self._job is not None and self._job.gives_way:
+            self._runner.cancel(self._job)
+            return False
+        return self._job is not None
+
+    def look_ahead(self, frame: int, object_id: int) -> None:
+        """Get ready for clicks on a frame and its neighbours, on this object first, if there is nothing else to do."""
+        session = self.session
+        if session is not None and not self._closed and self._job is None:
+            ahead = partial(frames_ahead, session, frame, object_id)
+            self._start("idle", "Frames around", ahead, gives_way=True)
+
+    def _start(
+        self,
+        state: State,
+        name: str,
+        steps: Callable[[], Iterator[Answer | None]],
+        total: int = 0,
+        *,
+        gives_way: bool = False,
+    ) -> None:
         def on_step(answer: Answer | None) -> None:
             if self._closed:
                 return
@@ -176,12 +202,25 @@ class JobDesk:
             if not self._closed:
                 self._on_end(end, state)
 
+        def written() -> Iterator[Answer | None]:
+            return self._masks.writing(steps(), copy=state == "splitting", is_wanted=self._is_wanted)
+
         length, position = (100, percent) if state == "searching" else (total, None)
-        body = self._slot.reading(steps) if state in READING else self._slot.working(steps, gathers=state == "editing")
-        self._job = job = Job(name, body, on_step, on_end, length, position)
+        body = (
+            self._slot.reading(written) if state in READING else self._slot.working(written, gathers=state == "editing")
+        )
+        self._job = job = Job(name, body, on_step, on_end, length, position, gives_way)
         self._pace, self._said = Pace(total), ""
         self._set_state(state)
         self._runner.submit(job)
+
+    def _planning(
+        self, session: SessionLike, request: PropagationRequest, prompts: Sequence[Prompt]
+    ) -> Iterator[Answer | None]:
+        """Tell the session of all prompts, and find out how long a run takes; with many objects both take a while."""
+        session.set_prompts(prompts)
+        self._total = request.plan(session)
+        yield from ()
 
     def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
         if answer.key is not None and not self._tickets.answer(answer.key, answer.ticket):
@@ -209,23 +248,27 @@ class JobDesk:
         elif answer.found is not None:
             self.note.emit(NOTHING_FOUND)
 
+    def _is_wanted(self, answer: FrameAnswer) -> bool:
+        return answer.key is None or self._tickets.is_newest(answer.key, answer.ticket)
+
     def _write(self, answer: FrameAnswer, state: State) -> bool:
         try:
-            # What is propagated was written where it was made: it takes as long as it takes to draw it.
-            is_propagated = state == "propagating"
-            masks = self._masks
-            is_written = masks.show(answer.frame) if is_propagated else masks.write(answer, copy=state == "splitting")
+            if answer.is_written:
+                is_there = self._masks.show(answer.frame, at_once=state != "propagating")
+            else:
+                is_there = self._masks.write(answer, copy=state == "splitting")
         except PropagationError as error:
             self.cancel()
             self.failed.emit(error)
             return False
-        if is_written:
+        if is_there:
             self.frame_written.emit(answer.frame)
         return True
 
     def _on_end(self, end: JobEnd, state: State) -> None:
         self._job, self._is_refilling, self.is_paused = None, False, False
         self._masks.unlock()
+        self._masks.finish()
         if self.session is not None:
             if self._slot.take_new():
                 self.opened.emit()

@@ -36,6 +36,8 @@ class Job:
         Number of steps for the progress bar, 0 for no bar.
     position
         How many of `total` are done with a value yielded; by default each is one more.
+    gives_way
+        Whether it stops as soon as another job is submitted.
     """
 
     name: str
@@ -44,13 +46,14 @@ class Job:
     on_end: Callable[[JobEnd], None]
     total: int = 0
     position: Callable[[Any], int] | None = None
+    gives_way: bool = False
 
 
 class JobRunner(Protocol):
     """Runs jobs one after another, so that one thread at a time uses a session and the device."""
 
     def submit(self, job: Job) -> None:
-        """Run the job as soon as those before it are done."""
+        """Run the job as soon as those before it are done, or have given way."""
 
     def hold(self, job: Job, *, held: bool) -> None:
         """Let the job wait before its next step, or go on."""

@@ -1,6 +1,9 @@
 """Where the masks of one movie are shown, from the first one on, and again after that was removed. No Qt here."""
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 from napari.layers import Labels
 
@@ -8,6 +11,8 @@ from napari_sam2.errors import PropagationError
 from napari_sam2.layers import MaskLayers
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widget.answers import FrameAnswer
+
+_BETWEEN_S = 0.1
 
 
 class MaskOutput:
@@ -30,6 +35,7 @@ class MaskOutput:
         self.layers: MaskLayers | None = None
         self._make_labels = make_labels
         self._shown_frame = shown_frame
+        self._is_due, self._drawn = False, 0.0
         self.ensure()
 
     def ensure(self) -> MaskLayers:
@@ -52,27 +58,42 @@ class MaskOutput:
         PropagationError
             If they cannot be written.
         """
-        return self._write(answer, copy=copy, shown=self._is_shown(answer.frame))
+        return self.layers is not None and self._write(self.layers, answer, copy, self._is_shown(answer.frame))
 
-    def writing(self, answers: Iterator[FrameAnswer]) -> Iterator[FrameAnswer]:
+    def writing(self, answers: Iterator[Any], *, copy: bool, is_wanted: Callable[[FrameAnswer], bool]) -> Iterator[Any]:
         """Write the masks of frames as they come, in the thread that asks for them, and leave `show` to the GUI's.
 
-        The layers are to be locked meanwhile. Raises as `write` does.
+        What could meet with a brush in somebody's hand is left for the GUI's thread to `write`, as `is_written` tells,
+        and so is what is not wanted any more. Raises as `write` does.
         """
         for answer in answers:
-            self._write(answer, copy=False, shown=False)
-            yield answer
+            yield self._written(answer, copy) if isinstance(answer, FrameAnswer) and is_wanted(answer) else answer
 
-    def show(self, frame: int) -> bool:
-        """Draw a frame that was written elsewhere, if it is on screen; returns whether there are layers."""
-        if self.layers is not None and self._is_shown(frame):
-            self.layers.refresh()
+    def show(self, frame: int, *, at_once: bool) -> bool:
+        """Draw a frame that was written elsewhere, if it is on screen; returns whether there are layers.
+
+        Unless it is wanted `at_once`, layers are drawn ten times a second at most, and `finish` draws what is left.
+        """
+        self._is_due |= self._is_shown(frame)
+        if self._is_due and (at_once or time.monotonic() - self._drawn > _BETWEEN_S):
+            self.finish()
         return self.layers is not None
 
-    def _write(self, answer: FrameAnswer, *, copy: bool, shown: bool) -> bool:
+    def finish(self) -> None:
+        """Draw what was not drawn yet."""
+        if self._is_due and self.layers is not None:
+            self.layers.refresh()
+            self._drawn = time.monotonic()
+        self._is_due = False
+
+    def _written(self, answer: FrameAnswer, copy: bool) -> FrameAnswer:
         layers = self.layers
         if layers is None:
-            return False
+            return answer
+        with layers.written_aside() as may_write:
+            return replace(answer, is_written=may_write and self._write(layers, answer, copy, False))
+
+    def _write(self, layers: MaskLayers, answer: FrameAnswer, copy: bool, shown: bool) -> bool:
         try:
             if copy:
                 layers.write_singles(answer.frame, answer.labels, shown=shown)

@@ -34,9 +34,13 @@ class Tickets:
         """Return the open requests and their numbers, the newest first."""
         return {key: self._numbers[key] for key in self._open}
 
+    def is_newest(self, key: Key, number: int) -> bool:
+        """Whether there is no newer request than that; may be asked in any thread."""
+        return self._numbers[key] == number
+
     def answer(self, key: Key, number: int) -> bool:
         """Close a request; False if the answer is void because there is a newer one."""
-        if self._numbers[key] != number:
+        if not self.is_newest(key, number):
             return False
         self._open.pop(key, None)
         return True

@@ -21,6 +21,7 @@ from napari_sam2.widget.input_asking import InputAsking
 from napari_sam2.widget.key_captions import KeyCaptions
 from napari_sam2.widget.keys import Keys
 from napari_sam2.widget.later import Later
+from napari_sam2.widget.look_ahead import LookAhead
 from napari_sam2.widget.model_choice import ModelChoice
 from napari_sam2.widget.model_switch import ModelSwitch
 from napari_sam2.widget.notices import Notices
@@ -75,6 +76,7 @@ class TrackerWidget(QWidget):
         self._choices = SessionChoices(self._models, self.form, device=preferences.device)
         self.clicks = ClickActions(self.form, lambda: self._movie, self._redraw)
         self.runs = RunActions(viewer, self.form, lambda: self._movie)
+        self._ahead = LookAhead(self, viewer, self.form.advanced.ahead, lambda: self._movie)
         self.object_actions = ObjectActions(viewer, self.form.undo_line, objects, lambda: self._movie)
         self._asking = InputAsking(viewer, self.form.input, restart=self._restart, on_error=self._notices.error)
         layout = QVBoxLayout(self)
@@ -135,6 +137,7 @@ class TrackerWidget(QWidget):
             emitter.disconnect(slot)
         self._watch.shut_down()
         self._keys.unbind(self.viewer)
+        self._ahead.shut_down()
         self._show_movie(None)
         self._review.shut_down()
         for movie in self._movies:
@@ -270,6 +273,7 @@ class TrackerWidget(QWidget):
             (controller.progress, self.form.show_progress),
             (controller.frame_written, self.runs.follow),
             (controller.state_changed, self.runs.on_state),
+            (controller.state_changed, self._ahead.soon),
             (controller.measured, self.form.show_measured),
             (controller.found, self.form.objects.select_objects),
             (controller.cleaned, self.form.cleaning.show_cleaning),

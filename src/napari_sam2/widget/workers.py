@@ -100,8 +100,11 @@ class WorkerRunner(QObject):
         return self._run is not None or bool(self._waiting)
 
     def submit(self, job: Job) -> None:
-        """Run the job as soon as those before it are done."""
+        """Run the job as soon as those before it are done, or have given way."""
         self._waiting.append(job)
+        for other in (*([] if self._run is None else [self._run.job]), *self._waiting):
+            if other.gives_way and other is not job:
+                self.cancel(other)
         self._start_next()
 
     def hold(self, job: Job, *, held: bool) -> None:

@@ -81,9 +81,9 @@ class SAM2Config:
         Object pointers considered, the current frame's slot included; distances are divided by `max_pointers - 1`.
     draws_prompts
         Clicks and boxes also enter as a dense map through the mask-prompt path (see `PromptMap`).
-    ambiguous_points
-        A prompt of so many points or fewer is ambiguous: the best of three masks answers it (`multimask_max_pt_num`; a
-        box is two points). None: every prompt is.
+    ambiguous_corrections
+        A prompt that corrects a mask is answered by the best of three masks, however many points it has; else by the
+        one for unambiguous prompts, as every other prompt of two points and more.
     fourier_scale
         Standard deviation of the random Fourier frequencies at initialization.
     object_diameter
@@ -108,7 +108,7 @@ class SAM2Config:
     num_memories: int = 7
     max_pointers: int = 16
     draws_prompts: bool = False
-    ambiguous_points: int | None = 1
+    ambiguous_corrections: bool = False
     fourier_scale: float = 1.0
     object_diameter: float | None = None
     window_tokens: int = 64
@@ -139,7 +139,7 @@ CELL = SAM2Config(
     memory_hidden=512,
     decoder_hidden=512,
     draws_prompts=True,
-    ambiguous_points=None,
+    ambiguous_corrections=True,
     fourier_scale=2.5,
     object_diameter=36.0,
     window_tokens=12,

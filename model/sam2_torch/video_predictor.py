@@ -70,8 +70,8 @@ def segment(
         height, width = features.grid
         mask_input = model.prompt_map(prompt.xy, prompt.labels, mask_input, (4 * height, 4 * width))
     proposals = decode(model, features, image, prompt, mask_input)
-    limit = model.config.ambiguous_points
-    is_ambiguous = limit is None or int((prompt.labels != NOT_A_POINT).sum(1).max()) <= limit
+    corrects = previous_logits is not None and model.config.ambiguous_corrections
+    is_ambiguous = corrects or int((prompt.labels != NOT_A_POINT).sum(1).max()) <= 1
     chosen = ambiguous(proposals) if is_ambiguous else single(proposals, stable=not model.training)
     return _choose(model, chosen, present_above)
 

@@ -82,9 +82,14 @@ class SessionObjects(Mapping[int, TrackedObject]):
             yield from group.in_order
 
     def is_correctable(self, object_id: int, frame: int) -> bool:
-        """Whether a frame has a mask of an object, or had one that was corrected, so that points may correct it."""
+        """Whether a frame has a mask of an object, or had one that was corrected, so that points may correct it.
+
+        A mask that prompts on the frame made from nothing goes with them.
+        """
         known = self._known.get(object_id)
-        return known is not None and (frame in known.masklet or known.has_answer(frame))
+        if known is None or (frame in known.prompts and known.prompts[frame].says_where):
+            return False
+        return frame in known.masklet or known.has_answer(frame)
 
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[tuple[int, int]]:
         """Replace all prompts by others that make sense; returns the (frame, object_id) that changed."""

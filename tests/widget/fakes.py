@@ -195,7 +195,9 @@ class FakeSession:
         return masklet is not None and (frame in masklet or masklet.is_absent(frame))
 
     def is_correctable(self, object_id: int, frame: int) -> bool:
-        return object_id in self.masklets and frame in self.masklets[object_id]
+        group = self.prompts.get((object_id, frame))
+        is_theirs = group is not None and group.says_where
+        return not is_theirs and object_id in self.masklets and frame in self.masklets[object_id]
 
     @contextmanager
     def one_step(self, kind: str = "edits") -> Iterator[None]:

@@ -308,6 +308,14 @@ def test_a_negative_click_corrects_a_mask_whose_prompts_are_gone(session, toy):
         session.set_prompts([click(7, 1, STILL, 4, positive=False)])
 
 
+def test_without_its_last_positive_click_an_object_has_nothing_to_correct(session):
+    lone = click(0, 1, STILL, 4, positive=False)
+    session.add_prompts(click(0, 1, STILL), lone)
+    session.segment(0, 1)
+    with pytest.raises(PromptError, match="object 1 has only negative points on frame 0"):
+        session.set_prompts([lone])
+
+
 def test_a_negative_click_corrects_an_approved_mask(session):
     session.add_prompts(click(5, 1, STILL))
     run(session, "both", last=7)

@@ -189,7 +189,7 @@ class TrackerWidget(QWidget):
         return [
             (events.inserted, self._on_layer_inserted),
             (events.removed, self._on_layer_removed),
-            (events.renamed, self._on_layer_renamed),
+            (events.renamed, self._redraw),
         ]
 
     def _start_movie(self, image: Image) -> OpenMovie:
@@ -330,9 +330,6 @@ class TrackerWidget(QWidget):
         self._redraw()
         if not self._movies and isinstance(event.value, Image):
             self._open_only_choice([event.value])
-
-    def _on_layer_renamed(self, event: Any) -> None:
-        self._redraw()
 
     def _on_layer_removed(self, event: Any) -> None:
         layer = event.value

@@ -78,13 +78,13 @@ class FakeSession:
         check_corrections(prompts, self.is_correctable)
         groups = group_prompts(prompts)
         changed = {key for key in {**self.prompts, **groups} if self.prompts.get(key) != groups.get(key)}
-        self.prompts = groups
-        self._touch(*(object_id for object_id, _ in changed))
-        self.next_object_id = max([self.next_object_id, *(object_id + 1 for object_id, _ in groups)])
-        self.accepted = {key: mask for key, mask in self.accepted.items() if key not in changed}
-        for object_id, frame in changed - groups.keys():
-            if object_id in self.masklets:
-                self.masklets[object_id].remove(frame)
+        with self._touching(*(object_id for object_id, _ in changed)):
+            self.prompts = groups
+            self.next_object_id = max([self.next_object_id, *(object_id + 1 for object_id, _ in groups)])
+            self.accepted = {key: mask for key, mask in self.accepted.items() if key not in changed}
+            for object_id, frame in changed - groups.keys():
+                if object_id in self.masklets:
+                    self.masklets[object_id].remove(frame)
         return {(frame, object_id) for object_id, frame in changed}
 
     def segment(self, frame: int, object_id: int) -> FrameMask | None:
@@ -106,9 +106,9 @@ class FakeSession:
 
     def remove_object(self, object_id: int) -> None:
         frames = [frame for i, frame in self.prompts if i == object_id]
-        self._touch(object_id, frames=[*frames, *self.masklets.get(object_id, ())])
-        self.masklets.pop(object_id, None)
-        self.prompts = {key: group for key, group in self.prompts.items() if key[0] != object_id}
+        with self._touching(object_id, frames=[*frames, *self.masklets.get(object_id, ())]):
+            self.masklets.pop(object_id, None)
+            self.prompts = {key: group for key, group in self.prompts.items() if key[0] != object_id}
 
     def everything(self, frame: int, *, settings: Any = None) -> Generator[Progress, None, Everything]:
         """Squares around the `cells` (y, x), but for those whose middle has a mask."""
@@ -127,9 +127,9 @@ class FakeSession:
         self.before_accept(mask.object_id)
         if (mask.object_id, mask.frame) not in self.prompts:
             raise PromptError(f"object {mask.object_id} has no prompt on frame {mask.frame}")
-        self._touch(mask.object_id, frames=[mask.frame])
-        self.accepted[mask.object_id, mask.frame] = mask
-        self.masklets.setdefault(mask.object_id, Masklet(mask.object_id)).add(mask)
+        with self._touching(mask.object_id, frames=[mask.frame]):
+            self.accepted[mask.object_id, mask.frame] = mask
+            self.masklets.setdefault(mask.object_id, Masklet(mask.object_id)).add(mask)
 
     def plan(
         self,
@@ -171,8 +171,8 @@ class FakeSession:
         return frames, np.where(np.isin(frames, [t for i, t in self.doubts if i == object_id]), 0.25, 0.9)
 
     def find_doubts(self, doubts: set[tuple[int, int]]) -> None:
-        self.doubts = doubts
-        self._touch(*(i for i, _ in doubts))
+        with self._touching(*(i for i, _ in doubts)):
+            self.doubts = doubts
 
     def doubtful(self, object_ids: Iterable[int] | None = None) -> tuple[Doubt, ...]:
         ids = [*self.masklets] if object_ids is None else [*object_ids]
@@ -213,14 +213,14 @@ class FakeSession:
     def approve(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
         self.threads.add(threading.get_ident())
         chosen = self.masklets[object_id].frames if frames is None else (frames,)
-        self._touch(object_id, frames=chosen)
-        self.approvals |= {(object_id, t) for t in chosen}
+        with self._touching(object_id, frames=chosen):
+            self.approvals |= {(object_id, t) for t in chosen}
         return chosen
 
     def disapprove(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
         chosen = self.approved(object_id) if frames is None else (frames,)
-        self._touch(object_id, frames=chosen)
-        self.approvals -= {(object_id, t) for t in chosen}
+        with self._touching(object_id, frames=chosen):
+            self.approvals -= {(object_id, t) for t in chosen}
         return chosen
 
     def look_ahead(self, frame: int, *, first: Sequence[int] = ()) -> Iterator[int]:
@@ -238,11 +238,13 @@ class FakeSession:
         masks = [masklet[frame] for masklet in self.masklets.values() if frame in masklet]
         return compose_labels(masks, self.shape[1:])
 
-    def _touch(self, *object_ids: int, frames: Iterable[int] = ()) -> None:
-        """Tell listeners that something happened to objects."""
+    @contextmanager
+    def _touching(self, *object_ids: int, frames: Iterable[int] = ()) -> Iterator[None]:
+        """What happens to objects inside is a step that listeners are told of."""
         with self.logs.step("prompts"):
             for object_id in object_ids:
                 self.logs.touching(SimpleNamespace(object_id=object_id), list(frames))
+            yield
 
     def _frames(self, direction: str, first: int | None, last: int | None) -> list[int]:
         first, last = first or 0, self.shape[0] - 1 if last is None else last
@@ -264,13 +266,13 @@ class FakeSession:
         return mask
 
     def _keep(self, frame: int, object_id: int, mask: np.ndarray) -> FrameMask | None:
-        self._touch(object_id, frames=[frame])
-        masklet = self.masklets.setdefault(object_id, Masklet(object_id))
         found = FrameMask.from_full(mask, frame=frame, object_id=object_id, score=5.0, predicted_iou=0.9)
-        if found is None:
-            masklet.remove(frame)
-        else:
-            masklet.add(found)
+        with self._touching(object_id, frames=[frame]):
+            masklet = self.masklets.setdefault(object_id, Masklet(object_id))
+            if found is None:
+                masklet.remove(frame)
+            else:
+                masklet.add(found)
         return found
 
 

@@ -242,3 +242,94 @@ def test_so_many_frames(session):
     assert session.run.is_done
     with pytest.raises(Exception, match="0 frames are none"):
         session.propagate(count=0)
+
+
+def stop(results, frame):
+    """Go through results up to a frame."""
+    for result in results:
+        if result.frame == frame:
+            results.close()
+            return
+
+
+def half_way(session):
+    """A propagation is stopped, then a correction is made, and the update that carries it on is stopped too."""
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
+    stop(session.propagate(last=12), 8)
+    session.add_prompts(click(4, 1, STILL))
+    stop(session.update(), 6)
+
+
+def test_a_stopped_update_leaves_the_stopped_propagation_to_be_gone_on_with_too(session):
+    half_way(session)
+    assert session.can_resume
+    assert session.remaining() == 0, "nobody knows how far a correction goes"
+    assert [result.frame for result in session.resume()] == [7, 8, 3, 2, 1, 9, 10, 11, 12]
+    assert (session.changed_ids, session.can_resume, session.run.is_done) == ((), False, True)
+    with pytest.raises(PromptError, match="No propagation was stopped half way"):
+        session.resume()
+    assert session.history.undo_name == "propagation"
+    session.undo()
+    assert session.can_resume, "what was undone is still to be done"
+    assert [result.frame for result in session.resume()] == [7, 8, 3, 2, 1, 9, 10, 11, 12]
+
+
+def test_resuming_can_be_stopped_and_resumed(session):
+    half_way(session)
+    frames = []
+    while session.can_resume:
+        results = session.resume()
+        frames.append(next(results).frame)
+        results.close()
+    assert frames == [7, 8, 3, 2, 1, 9, 10, 11, 12]
+
+
+def test_both_are_gone_on_with_after_reopening(toy, tmp_path):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST), click(0, 2, STILL))
+    stop(session.propagate(), 8)
+    session.add_prompts(click(4, 1, STILL))
+    stop(session.update(), 6)
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert session.can_resume
+    assert [result.frame for result in session.resume()] == [7, 8, 3, 2, 1, 9, 10, 11]
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert not session.can_resume
+    session.close()
+
+
+def test_a_propagation_takes_the_place_of_the_update_of_its_objects(session):
+    half_way(session)
+    run(session, "forward", object_ids=[1], first=4, last=12)
+    assert not session.can_resume
+    assert update(session) == [3, 2, 1], "the way back is left to an update"
+
+
+def test_another_update_goes_on_with_a_stopped_one(session):
+    half_way(session)
+    stopped = session.run
+    assert update(session, [2]) == [], "of another object, in which nothing has changed"
+    assert update(session) == [7, 8, 3, 2, 1]
+    assert session.run == stopped
+    assert [result.frame for result in session.resume()] == [9, 10, 11, 12]
+
+
+def test_an_update_of_an_object_that_is_gone_is_not_gone_on_with(session):
+    half_way(session)
+    session.remove_object(1)
+    assert [result.frame for result in session.resume()] == [9, 10, 11, 12]
+    stop(session.propagate(last=12), 5)
+    session.remove_object(2)
+    assert not session.can_resume
+    session.undo()
+    assert session.can_resume
+
+
+def test_a_propagation_whose_object_ends_before_is_done(session):
+    session.add_prompts(click(0, 1, FAST))
+    stop(session.propagate(last=12), 8)
+    session.end(1, 6)
+    assert [result.frame for result in session.resume()] == []
+    assert not session.can_resume

@@ -105,6 +105,7 @@ class Moment:
 
     ends: dict[int, int]
     names: dict[int, str]
+    updating: dict[int, bool]
     run: "Run | None"
     objects: "dict[int, TrackedObject | None]" = field(default_factory=dict)
     records: Records = field(default_factory=dict)
@@ -121,7 +122,7 @@ class Moment:
                 objects.logs.touching(known, records.keys())
                 for frame, kept in records.items():
                     known.restore(frame, kept.unpacked())
-        objects.ends, objects.names = dict(self.ends), dict(self.names)
+        objects.ends, objects.names, objects.updating = dict(self.ends), dict(self.names), dict(self.updating)
         objects.edits += 1
 
     @property
@@ -150,7 +151,7 @@ class Change:
 
     def __init__(self, step: Step, objects: "SessionObjects", run: "Run | None") -> None:
         self.step = step
-        self.before = Moment(dict(objects.ends), dict(objects.names), run)
+        self.before = Moment(dict(objects.ends), dict(objects.names), dict(objects.updating), run)
         self.after: Moment | None = None
         self.name = ""
         self.nbytes = 1000
@@ -177,6 +178,8 @@ class Change:
         self.name = self._describe(objects)
         if before.objects or (objects.ends, objects.names, run) != (before.ends, before.names, before.run):
             return True
+        if objects.updating != before.updating:
+            return True
         pairs = ((kept, known.record(t)) for known, at in before.records.items() for t, kept in at.items())
         return any(not _same(kept.unpacked(), record) for kept, record in pairs)
 
@@ -196,9 +199,8 @@ class Change:
 
     def keep_after(self, objects: "SessionObjects", run: "Run | None") -> None:
         """Keep what is there now, so that it can be done again."""
-        self.after = Moment(
-            dict(objects.ends), dict(objects.names), run, {i: objects.get(i) for i in self.before.objects}
-        )
+        there = {i: objects.get(i) for i in self.before.objects}
+        self.after = Moment(dict(objects.ends), dict(objects.names), dict(objects.updating), run, there)
         for known, records in self.before.records.items():
             if objects.get(known.object_id) is known:
                 self.after.records[known] = {frame: KeptRecord.of(known.record(frame)) for frame in records}
@@ -211,7 +213,7 @@ class Change:
 
     def lose(self) -> None:
         """Drop everything."""
-        self.before, self.after, self.is_lost = Moment({}, {}, None), None, True
+        self.before, self.after, self.is_lost = Moment({}, {}, {}, None), None, True
 
     def _is_new(self, known: "TrackedObject") -> bool:
         return known.object_id in self.before.objects and self.before.objects[known.object_id] is not known

@@ -1,6 +1,6 @@
 """What a session offers to follow objects through the movie."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from napari_sam2.errors import PromptError, explained
@@ -83,8 +83,8 @@ class PropagatingSession:
     @property
     def changed_ids(self) -> tuple[int, ...]:
         """IDs of the objects that `update` would follow, sorted."""
-        new = self._left_new
-        return tuple(sorted(i for i in self._objects if has_changed(self._objects, i, is_new=i in new)))
+        new = self._objects.updating
+        return tuple(sorted(i for i in self._objects if has_changed(self._objects, i, is_new=new.get(i, False))))
 
     def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FrameResult]:
         """Carry corrections on to the frames that they can change, one frame at a time; other objects stay as they are.
@@ -93,8 +93,8 @@ class PropagatingSession:
         in a row agree with the old ones (IoU 0.98 or more), or a frame is met that is prompted or approved or shows
         nothing of it. What came from prompts that are gone is followed anew. An object that was never tracked goes
         both ways through the movie. Where a mask meets a painted or approved one of another object, that one keeps its
-        pixels; others keep theirs too, and labels show the smaller ID. If it is stopped, the next call goes on, and
-        `resume` does with the objects that were never tracked before.
+        pixels; others keep theirs too, and labels show the smaller ID. If it is stopped, `resume` goes on, and so does
+        the next call.
 
         Parameters
         ----------
@@ -106,49 +106,70 @@ class PropagatingSession:
         PropagationError
             If a frame cannot be tracked; the frames before it are kept.
         """
-        chosen = self.changed_ids if object_ids is None else tuple(sorted(set(object_ids)))
-        new = tuple(i for i in chosen if i in self._left_new or self._objects[i].is_new)
+        objects = self._objects
+        asked = [i for i in (objects if object_ids is None else dict.fromkeys(object_ids)) if i in objects]
         with self.history.propagation():
-            if new:
-                with self._objects.logs.step("frame"):
-                    self.run = Run("both", new, is_update=True)
-            yield from update(self._objects, chosen, self._visit, new=new)
-            if new and self.run is not None and self.run.is_update:
-                with self._objects.logs.step("frame"):
-                    self.run = replace(self.run, is_done=True)
+            chosen = {i: objects[i].is_new or objects.updating.get(i, False) for i in sorted(asked)}
+            chosen = {i: is_new for i, is_new in chosen.items() if has_changed(objects, i, is_new=is_new)}
+            if chosen:
+                with objects.logs.step("frame"):
+                    objects.updating |= chosen
+                yield from update(objects, chosen, self._visit, new={i for i, is_new in chosen.items() if is_new})
+            self._end_update(asked)
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether a propagation or an update was stopped half way, so that `resume` can go on with it."""
+        return bool(self._objects.updating) or any(self._left_ids)
 
     def resume(self) -> Iterator[FrameResult]:
-        """Go on with the last propagation where it was stopped, with the objects of it that still have prompts.
+        """Go on with what was stopped half way: the update if there is one, and then the propagation.
 
-        An update counts as one if there were objects in it that were never tracked before; it goes on with those.
+        They go on with those of their objects that are still there. A stopped update lasts until another update, or a
+        propagation, follows its objects; a stopped propagation until another one is begun.
 
         Raises
         ------
         PromptError
-            If there is none that was stopped, at the call.
+            If nothing was stopped, at the call.
         PropagationError
             As of `propagate`.
         """
-        if self._left_new:
-            return self.update(self._left_new)
-        return self._run(*self._left())
+        if not self.can_resume:
+            raise PromptError("No propagation was stopped half way, so there is none to go on with: begin a new one.")
+        return self._go_on(tuple(self._objects.updating), self._left(), self.run)
 
     def remaining(self) -> int:
-        """How many frames `resume` would yield, of an update at least. Raises as `resume` does."""
-        if self._left_new:
-            return num_frames_ahead(self._objects, self._left_new)
-        return sum(len(sweep.frames) for sweep in self._left()[0])
+        """How many frames `resume` would yield; 0 if that is not known, as with corrections that are carried on."""
+        updating = self._objects.updating
+        if not all(updating.values()):
+            return 0
+        return num_frames_ahead(self._objects, updating) + sum(len(sweep.frames) for sweep in self._left())
 
-    @property
-    def _left_new(self) -> tuple[int, ...]:
-        """IDs of the objects that were not tracked before an update, if that was stopped."""
-        run = self.run
-        is_stopped = run is not None and run.is_update and not run.is_done
-        return tuple(i for i in run.object_ids if i in self._objects) if run is not None and is_stopped else ()
+    def _go_on(self, updating: Sequence[int], sweeps: list[Sweep], run: Run | None) -> Iterator[FrameResult]:
+        with self.history.propagation():
+            if updating:
+                yield from self.update(updating)
+            if run is not None and not run.is_done:
+                yield from self._run(sweeps, run)
+
+    def _end_update(self, object_ids: Collection[int]) -> None:
+        """Note that no update of these objects is under way."""
+        ended = set(object_ids)
+        updating = {i: is_new for i, is_new in self._objects.updating.items() if i not in ended}
+        if updating != self._objects.updating:
+            with self._objects.logs.step("frame"):
+                self._objects.updating = updating
 
     def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         with self.history.propagation():
+            self._end_update(run.object_ids)
             yield from self._frames(sweeps, run)
+            last = self.run if self.run is not None and self.run.asks_for_the_same(run) else run
+            if not last.is_done:
+                # Edits have left fewer frames to do than there were.
+                with self._objects.logs.step("frame"):
+                    self.run = replace(last, is_done=True)
 
     def _frames(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         followed = {i for sweep in sweeps for i in sweep.joins}
@@ -192,10 +213,19 @@ class PropagatingSession:
         """First and last frame if there are to be so many at most."""
         return (first, last) if count is None else limits(self._sweeps(direction, object_ids, first, last), count)
 
-    def _left(self) -> tuple[list[Sweep], Run]:
+    @property
+    def _left_ids(self) -> Iterator[int]:
+        """The objects of a propagation that was stopped, those that can still be followed."""
+        if self.run is not None and not self.run.is_done:
+            yield from (i for i in self.run.object_ids if i in self._objects and self._objects[i].starts)
+
+    def _left(self) -> list[Sweep]:
         """What is left to do of the last propagation."""
-        run = self.run
-        if run is None or run.is_done:
-            raise PromptError("No propagation was stopped half way, so there is none to go on with: begin a new one.")
-        ids = [i for i in run.object_ids if i in self._objects.prompted_ids]
-        return run.left_of(self._sweeps(run.direction, ids, run.first, run.last)), run
+        run, ids = self.run, tuple(self._left_ids)
+        if run is None or not ids:
+            return []
+        try:
+            return run.left_of(self._sweeps(run.direction, ids, run.first, run.last))
+        except PromptError:
+            # Its objects end before, or have other prompts now.
+            return []

@@ -18,8 +18,6 @@ class Run:
         The pass over the movie it is in (see `Sweep`), and the last frame of it that is done; None before the first.
     is_done
         Whether that was the last frame of all.
-    is_update
-        Whether it is an update, and `object_ids` are those that were not tracked before it.
     """
 
     direction: Direction
@@ -29,7 +27,6 @@ class Run:
     start: Start | None = None
     frame: int | None = None
     is_done: bool = False
-    is_update: bool = False
 
     def after(self, sweep: Sweep, frame: int, sweeps: Sequence[Sweep]) -> "Run":
         """The same when a frame of one of its sweeps is done."""
@@ -38,8 +35,8 @@ class Run:
 
     def asks_for_the_same(self, other: "Run") -> bool:
         """Whether another run has the same task, however far it has come."""
-        task = self.direction, self.object_ids, self.first, self.last, self.is_update
-        return task == (other.direction, other.object_ids, other.first, other.last, other.is_update)
+        task = self.direction, self.object_ids, self.first, self.last
+        return task == (other.direction, other.object_ids, other.first, other.last)
 
     def left_of(self, sweeps: Sequence[Sweep]) -> list[Sweep]:
         """What is still to be done of the sweeps, of which some frames are done."""

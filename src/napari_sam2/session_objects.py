@@ -27,6 +27,8 @@ class SessionObjects(Mapping[int, TrackedObject]):
         By object ID, the frame from which on an object is there no more.
     names
         By object ID, what people call it; most have none.
+    updating
+        The objects of updates that are under way or were stopped: by ID, whether it was never tracked before.
     """
 
     def __init__(self, follower: Follower) -> None:
@@ -34,6 +36,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
         self.edits = 0
         self.ends: dict[int, int] = {}
         self.names: dict[int, str] = {}
+        self.updating: dict[int, bool] = {}
         self._highest_id = 0
         self._follower = follower
         self._shelf = Shelf()
@@ -129,7 +132,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
         self._known[known.object_id] = known
         self.use_ids_from(known.object_id + 1)
 
-    def exchange(self, objects: Collection[TrackedObject], ends: dict[int, int], names: dict[int, str]) -> None:
+    def exchange(
+        self,
+        objects: Collection[TrackedObject],
+        ends: dict[int, int],
+        names: dict[int, str],
+        updating: dict[int, bool],
+    ) -> None:
         """Let these be all objects there are, as they are stored."""
         with self.logs.step("reload"):
             for known in self._known.values():
@@ -139,7 +148,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
             self._known = {}
             for known in objects:
                 self.load(known)
-            self.ends, self.names = ends, names
+            self.ends, self.names, self.updating = ends, names, updating
             self.edits += 1
 
     def remove(self, object_id: int) -> None:
@@ -150,6 +159,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
                 del self._known[object_id]
                 self.ends.pop(object_id, None)
                 self.names.pop(object_id, None)
+                self.updating.pop(object_id, None)
             self.edits += 1
 
     def prompted_on(self, frame: int, object_id: int) -> TrackedObject:

@@ -66,6 +66,7 @@ class FakeSession:
     reloaded: int = 0
     doubts: set[tuple[int, int]] = field(default_factory=set)
     approvals: set[tuple[int, int]] = field(default_factory=set)
+    left: list[int] = field(default_factory=list)
     updated: list[Sequence[int] | None] = field(default_factory=list)
 
     def close(self) -> None:
@@ -149,7 +150,21 @@ class FakeSession:
         first: int | None = None,
         last: int | None = None,
     ) -> Iterator[FakeResult]:
-        for frame in self._frames(direction, first, last):
+        yield from self._follow(self._frames(direction, first, last), object_ids)
+
+    @property
+    def can_resume(self) -> bool:
+        return bool(self.left)
+
+    def remaining(self) -> int:
+        return len(self.left)
+
+    def resume(self) -> Iterator[FakeResult]:
+        yield from self._follow(self.left, None)
+
+    def _follow(self, frames: list[int], object_ids: Sequence[int] | None) -> Iterator[FakeResult]:
+        self.left = frames
+        for frame in frames:
             self.threads.add(threading.get_ident())
             self.before_frame(frame)
             masks = []
@@ -160,6 +175,7 @@ class FakeSession:
                 mask = np.zeros(self.shape[1:], bool) if missing else self._mask(self.prompts[nearest])
                 masks.append(self._keep(frame, object_id, mask))
             absent, empty = (tuple(i for i, t in where if t == frame) for where in (self.absent, self.empty))
+            self.left = self.left[1:]
             yield FakeResult(frame, tuple(mask for mask in masks if mask is not None), absent, empty)
 
     def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FakeResult]:

@@ -107,6 +107,25 @@ def test_row07_cancel_leaves_what_is_done(desk: Desk) -> None:
     assert filled(desk) == list(range(12))
 
 
+def test_a_run_that_was_cancelled_is_gone_on_with_by_resume(desk: Desk) -> None:
+    form = desk.widget.form
+    assert form.pause.text() == "Pause" and not form.pause.isEnabled()
+    start(desk, pause=0.1, until=4)
+    desk.click(form.cancel)
+    desk.wait_idle()
+    before = filled(desk)
+    assert form.pause.text() == "Resume" and form.pause.isEnabled() and len(before) < 12
+    written: list[int] = []
+    desk.widget.controller.frame_written.connect(written.append)
+    desk.click(form.pause)
+    desk.qtbot.waitUntil(lambda: len(written) > 0, timeout=10_000)
+    assert form.pause.text() == "Pause" and form.pause.isEnabled()
+    desk.wait_idle()
+    assert written[0] == len(before) and filled(desk) == list(range(12))
+    assert form.progress.maximum() == 12 - len(before)
+    assert form.pause.text() == "Pause" and not form.pause.isEnabled()
+
+
 @pytest.mark.parametrize("kind", ["RuntimeError", "OutOfMemoryError"])
 def test_row05_errors_of_torch_surface_once_and_a_rerun_works(desk: Desk, kind: str) -> None:
     torch = pytest.importorskip("torch")

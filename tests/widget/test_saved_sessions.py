@@ -10,9 +10,9 @@ import pytest
 import tifffile
 from napari.layers import Image
 
-from napari_sam2.api import reopen_session
+from napari_sam2.api import open_session, reopen_session
 from napari_sam2.layers import Saving
-from napari_sam2.prompts import BoxPrompt, MaskPrompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.session_files.autosave import Autosave
 from napari_sam2.session_files.database import is_session
 from napari_sam2.synthetic import sample_movie
@@ -331,3 +331,22 @@ def test_row34_a_session_dropped_on_napari_opens_its_movie_and_goes_on(
     assert line(desk) == "Saved: movie.sam2" and len(desk.viewer.layers["point_prompts"].data) == 2
     assert not desk.notes()
     desk.leave()
+
+
+def test_a_propagation_that_was_interrupted_is_gone_on_with_by_resume(bare_desk: Desk, movie: Path, cells: Any) -> None:
+    ((_, y, x),) = clear_cells(cells.labels[0], 1)
+    with_one = open_session(movie, autosave=movie.with_suffix(".sam2"))
+    with_one.add_prompts(PointPrompt(0, 1, y, x))
+    frames = with_one.propagate()
+    assert [next(frames).frame, next(frames).frame] == [0, 1]
+    frames.close()
+    with_one.close()
+
+    show(bare_desk, movie)
+    press_open(bare_desk)
+    pause = bare_desk.widget.form.pause
+    assert pause.text() == "Resume" and not masks(bare_desk)[2].any()
+    bare_desk.click(pause)
+    bare_desk.wait_idle(60_000)
+    assert masks(bare_desk)[2].any() and not pause.isEnabled()
+    bare_desk.leave()

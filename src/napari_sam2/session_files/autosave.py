@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.errors import AutosaveError, SessionError
 from napari_sam2.session_files.store import write_meta
-from napari_sam2.session_files.values import ends_to_json, run_to_json, settings_to_json
+from napari_sam2.session_files.values import ends_to_json, run_to_json, settings_to_json, updating_to_json
 
 OnWritten = Callable[[AutosaveError | None], object]
 """Told after each step, in the thread that works with the session, why it could not be written; None if it could."""
@@ -132,4 +132,5 @@ class Autosave:
             "run": None if run is None else run_to_json(run),
             "next_object_id": self._session.next_object_id,
             "ends": ends_to_json(self._session.objects.ends),
+            "updating": updating_to_json(self._session.objects.updating),
         }

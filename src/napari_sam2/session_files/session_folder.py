@@ -27,6 +27,7 @@ from napari_sam2.session_files.values import (
     run_from_json,
     settings_from_json,
     settings_to_json,
+    updating_from_json,
     whole_number,
 )
 from napari_sam2.session_settings import SessionSettings
@@ -224,7 +225,8 @@ def _reopened(
     is_same = is_same and session.settings.answers_as(settings)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
-    objects, session.objects.ends, session.objects.names = _stored_objects(session, store, meta, answered=is_same)
+    stored = _stored_objects(session, store, meta, answered=is_same)
+    objects, session.objects.ends, session.objects.names, session.objects.updating = stored
     for one in objects:
         session.objects.load(one)
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
@@ -272,8 +274,8 @@ def _read_again(session: TrackingSession, database: Database) -> None:
 
 def _stored_objects(
     session: TrackingSession, store: SessionStore, meta: dict[str, Any], *, answered: bool
-) -> tuple[list[TrackedObject], dict[int, int], dict[int, str]]:
-    """The objects in a store, with ends and names by ID; the IDs that were used are so in the session."""
+) -> tuple[list[TrackedObject], dict[int, int], dict[int, str], dict[int, bool]]:
+    """The objects in a store, with ends, names and updates by ID; the IDs that were used are so in the session."""
     objects = _objects(session, store, answered=answered)
     with _read(store.database):
         prompts = [p for known in objects for group in known.prompts.values() for p in group.in_order]
@@ -282,7 +284,8 @@ def _stored_objects(
         session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
         ids = {known.object_id for known in objects}
         ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in ids}
-    return objects, ends, store.names()
+        updating = {i: new for i, new in updating_from_json(meta.get("updating", {})).items() if i in ids}
+    return objects, ends, store.names(), updating
 
 
 def _objects(session: TrackingSession, store: SessionStore, *, answered: bool) -> list[TrackedObject]:

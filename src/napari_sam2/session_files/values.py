@@ -49,7 +49,6 @@ _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
         "start": (str, _NONE),
         "frame": (int, _NONE),
         "is_done": (bool,),
-        "is_update": (bool,),
     },
 }
 
@@ -76,16 +75,18 @@ def settings_from_json(values: Any) -> SessionSettings:
 
 
 def run_to_json(run: Run) -> dict[str, Any]:
-    """A run as JSON; older programs, which read no updates, read all others."""
-    values = asdict(run) | {"object_ids": list(run.object_ids)}
-    return values if run.is_update else {name: value for name, value in values.items() if name != "is_update"}
+    """A run as JSON."""
+    return asdict(run) | {"object_ids": list(run.object_ids)}
 
 
 def run_from_json(values: Any) -> Run | None:
     """The run that `run_to_json` gave, or None for none. Raises ValueError if it is no run."""
     if values is None:
         return None
-    ids = _table(values).get("object_ids")
+    if _table(values).get("is_update"):
+        # For some weeks updates were stored in the place of the propagation.
+        return None
+    ids = values.get("object_ids")
     if not isinstance(ids, list) or not all(type(i) is int for i in ids):
         raise ValueError("a run is told of without objects")
     return _checked(Run, dict(values) | {"object_ids": tuple(ids)})
@@ -102,6 +103,19 @@ def ends_from_json(values: Any) -> dict[int, int]:
     if not all(type(frame) is int and frame > 0 for frame in ends.values()):
         raise ValueError(f"objects end on {values!s:.40}")
     return ends
+
+
+def updating_to_json(updating: Mapping[int, bool]) -> dict[str, bool]:
+    """By ID of the objects of an update that was stopped, whether they were new to it, as JSON."""
+    return {str(object_id): is_new for object_id, is_new in sorted(updating.items())}
+
+
+def updating_from_json(values: Any) -> dict[int, bool]:
+    """What `updating_to_json` gave. Raises ValueError if it is not that."""
+    updating = {int(object_id): is_new for object_id, is_new in _table(values).items()}
+    if not all(type(is_new) is bool for is_new in updating.values()):
+        raise ValueError(f"an update is under way with {values!s:.40}")
+    return updating
 
 
 def whole_number(value: Any) -> int:

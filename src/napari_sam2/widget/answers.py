@@ -108,6 +108,10 @@ class SessionLike(Protocol):
         last: int | None = None,
     ) -> Iterator[FrameResultLike]: ...
     def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FrameResultLike]: ...  # noqa: D102
+    @property
+    def can_resume(self) -> bool: ...  # noqa: D102
+    def remaining(self) -> int: ...  # noqa: D102
+    def resume(self) -> Iterator[FrameResultLike]: ...  # noqa: D102
     def confidence(self, object_id: int) -> "tuple[NDArray[np.int64], NDArray[np.float64]]": ...  # noqa: D102
     def doubtful(self, object_ids: Iterable[int] | None = None) -> Sequence[DoubtLike]: ...  # noqa: D102
     def next_doubtful(self, frame: int, step: int = 1) -> DoubtLike | None: ...  # noqa: D102
@@ -144,6 +148,22 @@ class PropagationRequest:
         if self.direction is None:
             return session.update(self.object_ids)
         return session.propagate(self.direction, object_ids=self.object_ids, first=self.first, last=self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Going on with what was stopped half way, a propagation or an update."""
+
+    def plan(self, session: SessionLike) -> int:
+        """How many frames there are to do; 0 if that is not known."""
+        return session.remaining()
+
+    def results(self, session: SessionLike) -> Iterator[FrameResultLike]:
+        """Run it."""
+        return session.resume()
+
+
+RunRequest = PropagationRequest | Resumption
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +255,7 @@ def answer_clicks(
         )
 
 
-def track_frames(session: SessionLike, request: PropagationRequest) -> Iterator[FrameAnswer]:
+def track_frames(session: SessionLike, request: RunRequest) -> Iterator[FrameAnswer]:
     """Yield all masks of each frame as the session finds them."""
     for result in request.results(session):
         replaced = frozenset([*(mask.object_id for mask in result.masks), *result.absent, *result.empty])

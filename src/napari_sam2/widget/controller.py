@@ -11,7 +11,7 @@ from napari_sam2.layers import movie_shape, read_frame
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
-    PropagationRequest,
+    RunRequest,
     SearchRequest,
     SessionLike,
     answer_clicks,
@@ -105,11 +105,11 @@ class Controller(JobDesk):
         """Take a ticket for a mask; an answer to an older ticket of the same frame and object is thrown away."""
         self._tickets.take((frame, object_id))
 
-    def propagate(self, request: PropagationRequest) -> None:
-        """Track all objects through the frames asked for, after the clicks that are still unanswered."""
+    def propagate(self, request: RunRequest) -> None:
+        """Track objects through the frames asked for, after the clicks that are still unanswered."""
         if self.state in ("propagating", "splitting", "stopping"):
             self.note.emit("Masks are being written already: wait for the end, or cancel.")
-        elif not self.prompts.groups and not (self.masks is not None and self.masks.mask_prompts()):
+        elif not (self.prompts.groups or self.can_resume or (self.masks is not None and self.masks.mask_prompts())):
             self.note.emit("There is nothing to propagate yet: click on a cell first.")
         else:
             self._request, self._total = request, None
@@ -304,7 +304,7 @@ class Controller(JobDesk):
         self.status.emit("Loading the model ..." if self.session is None else "Finding the mask ...")
         self._start("segmenting", "Masks of clicks", answers)
 
-    def _start_propagation(self, session: SessionLike, request: PropagationRequest) -> None:
+    def _start_propagation(self, session: SessionLike, request: RunRequest) -> None:
         if self._total is None:
             prompts, problems = self._usable_prompts()
             for problem in problems.values():

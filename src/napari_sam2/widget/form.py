@@ -38,6 +38,7 @@ from napari_sam2.widget.undo_line import UndoLine
 
 if TYPE_CHECKING:
     from napari_sam2.session_settings import SessionSettings
+    from napari_sam2.widget.job_desk import JobDesk
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
 TO_FRAME = "To frame"
@@ -55,6 +56,8 @@ ALL_OBJECTS, SELECTED_OBJECTS = "All objects", "Selected objects"
 HINT = "Click on a cell: the left button says that it belongs to the object, the right button that it does not."
 HINT_NO_MOVIE = "Choose a movie: an image layer with the axes (T, Y, X), or (T, Y, X, 3) in color."
 HINT_CHOOSE = "This image has more axes than a movie: choose under 'Input' what to track in."
+_TIP_PAUSE = "Wait after the frame being worked on; press again to go on"
+_TIP_STOPPED = "Go on where propagation was stopped: first carry corrections on, then go through the rest of the frames"
 _MAX_SPIN = min(MAX_OBJECT_ID, 2**31 - 1)
 
 
@@ -122,7 +125,6 @@ class TrackerForm(QWidget):
         self.direction.currentTextChanged.connect(self._show_direction)
         self._show_direction(self.direction.currentText())
         self.pause = QPushButton("Pause")
-        self.pause.setToolTip("Wait after the frame being worked on; press again to go on")
         self.propagate = captions.button("Propagate", "propagate")
         self.propagate.setToolTip("Follow the objects through the frames chosen above")
         self.cancel = QPushButton("Cancel")
@@ -254,8 +256,9 @@ class TrackerForm(QWidget):
         """Show at which diameter (pixels) objects are looked at if none is given."""
         self.diameter.setSpecialValueText("automatic" if diameter is None else f"automatic, {diameter:.0f} px")
 
-    def show_state(self, state: str, *, has_session: bool, is_paused: bool = False) -> None:
-        """Enable what makes sense now."""
+    def show_state(self, desk: "JobDesk | None") -> None:
+        """Enable what makes sense now; without a desk there is no movie."""
+        state, has_session = "idle" if desk is None else desk.state, desk is not None
         idle = state in ("idle", "segmenting", "editing", "showing")
         for control in (self.new_object, self.polarity, self.object_id, self.box, self.outline):
             control.setEnabled(has_session)
@@ -263,8 +266,10 @@ class TrackerForm(QWidget):
         self.everything.setEnabled(has_session and idle)
         self.labels.setEnabled(has_session and idle)
         self.cancel.setEnabled(state not in ("idle", "editing", "showing", "stopping"))
-        self.pause.setEnabled(state == "propagating")
-        self.pause.setText("Resume" if is_paused else "Pause")
+        is_stopped = idle and desk is not None and desk.can_resume
+        self.pause.setEnabled(state == "propagating" or is_stopped)
+        self.pause.setText("Resume" if is_stopped or (desk is not None and desk.is_paused) else "Pause")
+        self.pause.setToolTip(_TIP_STOPPED if is_stopped else _TIP_PAUSE)
         if state == "segmenting":
             # No length to show: a bar that moves.
             self.progress.setMaximum(0)

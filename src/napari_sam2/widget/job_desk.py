@@ -12,7 +12,7 @@ from napari_sam2.layers import MaskLayers, movie_shape
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
-    PropagationRequest,
+    RunRequest,
     SearchAnswer,
     SessionLike,
     frames_ahead,
@@ -102,7 +102,7 @@ class JobDesk:
         self._runner = runner
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
-        self._request: PropagationRequest | None = None
+        self._request: RunRequest | None = None
         # How many frames that takes, once the session was told of all prompts.
         self._total: int | None = None
         self._to_show: dict[int, set[int]] = {}
@@ -121,6 +121,11 @@ class JobDesk:
     def can_exchange(self) -> bool:
         """Whether another session may be opened in place of this one, since none is, nor is about to be."""
         return self.session is None and self.state == "idle"
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether there is a propagation or an update that was stopped half way."""
+        return self.session is not None and self.session.can_resume
 
     @property
     def masks(self) -> MaskLayers | None:
@@ -215,7 +220,7 @@ class JobDesk:
         self._runner.submit(job)
 
     def _planning(
-        self, session: SessionLike, request: PropagationRequest, prompts: Sequence[Prompt]
+        self, session: SessionLike, request: RunRequest, prompts: Sequence[Prompt]
     ) -> Iterator[Answer | None]:
         """Tell the session of all prompts, and find out how long a run takes; with many objects both take a while."""
         session.set_prompts(prompts)

@@ -6,7 +6,7 @@ from typing import Any
 from napari.utils.notifications import show_warning
 
 from napari_sam2.settings import EverythingSettings
-from napari_sam2.widget.answers import SearchRequest
+from napari_sam2.widget.answers import Resumption, RunRequest, SearchRequest
 from napari_sam2.widget.form import HINT_NO_MOVIE, TrackerForm
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.viewing import Follower, shown_frame
@@ -49,8 +49,7 @@ class RunActions:
         if request.object_ids == ():
             show_warning("Select objects in the list first.")
             return
-        self._follower = Follower(self._viewer, movie.image) if self._form.follow.isChecked() else None
-        movie.controller.propagate(request)
+        self._run(movie, request)
 
     def segment_everything(self, *_: object) -> None:
         """Find all cells on the frame on screen that have no mask."""
@@ -73,10 +72,18 @@ class RunActions:
             movie.controller.cancel()
 
     def pause(self, *_: object) -> None:
-        """Let a propagation wait after the frame being worked on, or go on."""
+        """Let a propagation wait after the frame being worked on, or go on, also with one that was stopped before."""
         movie = self._chosen()
-        if movie is not None:
+        if movie is None:
+            return
+        if movie.controller.state != "propagating" and movie.controller.can_resume:
+            self._run(movie, Resumption())
+        else:
             movie.controller.pause()
+
+    def _run(self, movie: OpenMovie, request: RunRequest) -> None:
+        self._follower = Follower(self._viewer, movie.image) if self._form.follow.isChecked() else None
+        movie.controller.propagate(request)
 
     def follow(self, frame: int) -> None:
         """Show a frame that was written, if a propagation wrote it and the viewer is to follow."""

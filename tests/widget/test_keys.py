@@ -31,6 +31,7 @@ def settings(**given: Any) -> SimpleNamespace:
         device=given.get("device", "auto"),
         precision=given.get("precision", "float32"),
         follow=given.get("follow", True),
+        ahead=given.get("ahead", True),
     )
     return SimpleNamespace(keys=keys, sessions=sessions, runs=runs)
 
@@ -202,10 +203,12 @@ def test_device_and_precision_count_for_sessions_that_begin_then(
     empty_desk.viewer.layers["point_prompts"].add([0, 20, 20])
     empty_desk.wait_idle()
     assert [(setup.device, setup.precision) for setup in empty_desk.setups] == [("cuda:3", "auto")]
-    chosen.runs.device, chosen.runs.precision, chosen.runs.follow = "cpu", "float32", False
+    assert form.advanced.ahead.isChecked()
+    chosen.runs.device, chosen.runs.precision, chosen.runs.follow, chosen.runs.ahead = "cpu", "float32", False, False
     chosen.events.changed()
     empty_desk.qtbot.waitUntil(lambda: not form.follow.isChecked(), timeout=5000)
     empty_desk.wait_idle()
+    assert not form.advanced.ahead.isChecked()
     assert len(empty_desk.sessions) == 1, "one that is open goes on as it is"
     assert form.advanced.precision.currentData() == "auto"
 
@@ -232,11 +235,18 @@ def test_what_is_set_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("NAPARI_SAM2_SESSIONS")
     notes: list[str] = []
     given = settings(
-        autosave=False, folder=f" {tmp_path} ", device="CUDA:1", precision="auto", follow=False, undo="shift-q"
+        autosave=False,
+        folder=f" {tmp_path} ",
+        device="CUDA:1",
+        precision="auto",
+        follow=False,
+        ahead=False,
+        undo="shift-q",
     )
     found = understood(given, notes.append)
     assert (found.autosave, found.folder, found.device) == (False, tmp_path, "cuda:1")
-    assert (found.precision, found.follow, found.keys["undo"]) == ("auto", False, "Shift+Q")
+    assert (found.precision, found.follow, found.ahead, found.keys["undo"]) == ("auto", False, False, "Shift+Q")
+    assert understood(settings(), notes.append).ahead
     assert not notes
     monkeypatch.setenv("NAPARI_SAM2_SESSIONS", str(tmp_path / "other"))
     assert understood(given, notes.append).folder is None, "the variable stays in charge"

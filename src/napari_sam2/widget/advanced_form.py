@@ -25,7 +25,7 @@ class AdvancedForm(QWidget):
     changed: ClassVar[Signal] = Signal()
     """Something was changed by hand."""
 
-    def __init__(self, precision: Precision = "float32") -> None:
+    def __init__(self, precision: Precision = "float32", *, ahead: bool = True) -> None:
         super().__init__()
         self.precision = _box(_PRECISIONS)
         self.precision.setToolTip(
@@ -52,7 +52,7 @@ class AdvancedForm(QWidget):
             "cache_bytes": self._kept,
         }
         self.ahead = QCheckBox("Get ready for clicks around")
-        self.ahead.setChecked(True)
+        self.ahead.setChecked(ahead)
         self.ahead.setToolTip(
             "Encode the frame on screen and its neighbours while nothing else is to be done, so that corrections there "
             "are answered sooner; the session stays open"

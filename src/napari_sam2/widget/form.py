@@ -138,7 +138,7 @@ class TrackerForm(QWidget):
         self.undo_line = UndoLine(captions)
         self.objects = objects
         self.cleaning = CleaningForm()
-        self.advanced = AdvancedForm(preferences.precision)
+        self.advanced = AdvancedForm(preferences.precision, ahead=preferences.ahead)
         self.keys_list = KeysList(preferences.keys)
         self.review = ReviewForm(captions)
         self._lay_out()
@@ -200,6 +200,8 @@ class TrackerForm(QWidget):
         self.keys_list.show_keys(preferences.keys)
         if preferences.follow != before.follow:
             self.follow.setChecked(preferences.follow)
+        if preferences.ahead != before.ahead:
+            self.advanced.ahead.setChecked(preferences.ahead)
         if preferences.precision != before.precision and not is_used:
             self.advanced.show_precision(preferences.precision)
 

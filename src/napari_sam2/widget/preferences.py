@@ -31,6 +31,8 @@ class Preferences:
         As of `load_model`.
     follow
         Whether each frame is shown as it is done.
+    ahead
+        Whether frames around the one on screen are encoded before somebody clicks.
     """
 
     keys: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
@@ -39,6 +41,7 @@ class Preferences:
     device: str = "auto"
     precision: Precision = "float32"
     follow: bool = True
+    ahead: bool = True
 
 
 def read_preferences(note: Callable[[str], None]) -> Preferences:
@@ -83,6 +86,7 @@ def understood(settings: Any, note: Callable[[str], None]) -> Preferences:
         device=checked(device, _DEVICE.fullmatch(device) is not None, "the device", usual.device),
         precision=checked(precision, precision in _PRECISIONS, "the precision", usual.precision),
         follow=bool(runs.follow),
+        ahead=bool(runs.ahead),
     )
 
 

@@ -157,7 +157,7 @@ class Change:
         self.nbytes = 1000
         self.is_lost = False
         # All objects that there were, while the first step goes on.
-        self._there: dict[int, TrackedObject] | None = dict(objects)
+        self._there: Mapping[int, TrackedObject] | None = objects.known
 
     def keep(self, known: "TrackedObject", frames: Collection[int]) -> None:
         """Keep what is known of an object on some frames, unless that is done or the object is new."""
@@ -171,8 +171,9 @@ class Change:
 
     def settle(self, objects: "SessionObjects", run: "Run | None") -> bool:
         """End the first step, and find its name; returns whether anything is other now than it was before."""
-        there, before = self._there or {}, self.before
-        before.objects = {i: there.get(i) for i in {*there, *objects} if there.get(i) is not objects.get(i)}
+        there, now, before = self._there or {}, objects.known, self.before
+        if there is not now:
+            before.objects = {i: there.get(i) for i in {*there, *now} if there.get(i) is not now.get(i)}
         self._there = None
         self.nbytes += sum(known.masklet.nbytes for known in before.objects.values() if known is not None)
         self.name = self._describe(objects)

@@ -40,7 +40,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
         self._highest_id = 0
         self._follower = follower
         self._shelf = Shelf()
+        # Replaced, never changed, so that `known` stays what it was.
         self._known: dict[int, TrackedObject] = {}
+
+    @property
+    def known(self) -> Mapping[int, TrackedObject]:
+        """The objects that there are now, by ID, which stays as it is when some come or go."""
+        return self._known
 
     @property
     def prompts(self) -> dict[tuple[int, int], ObjectPrompts]:
@@ -104,8 +110,9 @@ class SessionObjects(Mapping[int, TrackedObject]):
                 by_object[object_id][frame] = group
         with self.logs.step("prompts"):
             for object_id, groups in by_object.items():
-                known = self._known.setdefault(object_id, self.new(object_id))
-                self.use_ids_from(object_id + 1)
+                if object_id not in self._known:
+                    self.load(self.new(object_id))
+                known = self._known[object_id]
                 self._lift_end(known, groups)
                 known.set_prompts(groups)
                 if not groups and not known.masklet:
@@ -129,7 +136,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     def load(self, known: TrackedObject) -> None:
         """Take in an object that is stored as it is, before anybody listens; nobody is told."""
-        self._known[known.object_id] = known
+        self._known = {**self._known, known.object_id: known}
         self.use_ids_from(known.object_id + 1)
 
     def exchange(
@@ -156,7 +163,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
         with self.logs.step("remove"):
             if object_id in self._known:
                 self.logs.removing(self._known[object_id])
-                del self._known[object_id]
+                self._known = {i: known for i, known in self._known.items() if i != object_id}
                 self.ends.pop(object_id, None)
                 self.names.pop(object_id, None)
                 self.updating.pop(object_id, None)

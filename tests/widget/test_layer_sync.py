@@ -54,11 +54,21 @@ def test_row18_undo_takes_a_click_out_of_the_layer_and_redo_puts_it_back(bench: 
 
 
 def test_row18_what_the_plugin_writes_into_the_layers_is_no_click(tracked: ToyBench, toy: ToyModel) -> None:
-    asked = len(toy.asked)
+    asked, states = len(toy.asked), []
+    tracked.controller.state_changed.connect(states.append)
     tracked.controller.edit(edits.undo())
     tracked.controller.edit(edits.redo())
-    assert len(toy.asked) == asked
+    assert len(toy.asked) == asked and "editing" in states and "segmenting" not in states
     assert tracked.session.can_undo and not tracked.session.can_redo
+
+
+def test_row26_a_click_that_is_undone_does_not_overrule_a_stroke_after_it(tracked: ToyBench) -> None:
+    tracked.labels.brush_size = 4
+    tracked.labels.paint((4, 20, 20), 2)
+    tracked.session.undo()
+    assert (2, 4) not in tracked.session.prompts and tracked.frames()[4, 20, 20] == 2
+    tracked.controller.propagate(FORWARD)
+    assert tracked.session.prompts[2, 4].mask.mask[20, 20]
 
 
 def test_row25_undo_of_a_propagation_restores_all_frames(bench: ToyBench) -> None:

@@ -109,9 +109,8 @@ class SessionObjects(Mapping[int, TrackedObject]):
             if object_id in by_object:
                 by_object[object_id][frame] = group
         with self.logs.step("prompts"):
+            self.load(self.new(object_id) for object_id in by_object if object_id not in self._known)
             for object_id, groups in by_object.items():
-                if object_id not in self._known:
-                    self.load(self.new(object_id))
                 known = self._known[object_id]
                 self._lift_end(known, groups)
                 known.set_prompts(groups)
@@ -131,13 +130,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
         with self.logs.step("undo"):
             if self.logs:
                 self.logs.touching(known, known.frames)
-            self.load(known)
+            self.load([known])
             self.edits += 1
 
-    def load(self, known: TrackedObject) -> None:
-        """Take in an object that is stored as it is, before anybody listens; nobody is told."""
-        self._known = {**self._known, known.object_id: known}
-        self.use_ids_from(known.object_id + 1)
+    def load(self, objects: Iterable[TrackedObject]) -> None:
+        """Take in objects as they are, stored ones before anybody listens; nobody is told."""
+        self._known = self._known | {known.object_id: known for known in objects}
+        self.use_ids_from(max(self._known, default=0) + 1)
 
     def exchange(
         self,
@@ -153,8 +152,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
             for known in objects:
                 self.logs.touching(known, known.frames)
             self._known = {}
-            for known in objects:
-                self.load(known)
+            self.load(objects)
             self.ends, self.names, self.updating = ends, names, updating
             self.edits += 1
 

@@ -227,8 +227,7 @@ def _reopened(
     store = SessionStore(database, video.num_frames, video.shape_yx)
     stored = _stored_objects(session, store, meta, answered=is_same)
     objects, session.objects.ends, session.objects.names, session.objects.updating = stored
-    for one in objects:
-        session.objects.load(one)
+    session.objects.load(objects)
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
     other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
     if database.read_only_because is None:

@@ -156,7 +156,14 @@ class Annotator(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_remembered_that_came_from_prompts_that_are_gone(self):
-        for one in self.session.objects.values():
+        for object_id, one in self.session.objects.items():
+            everything = (
+                one,
+                one.masklet,
+                *one.masklet.values(),
+                *(p for g in one.prompts.values() for p in g.in_order),
+            )
+            assert {each.object_id for each in everything} == {object_id}
             own = one.prompts.keys() | one.marks.approved
             assert one.prompts or one.masklet
             assert set(one.followed.bank.prompted) <= one.prompts.keys() | one.marks.masks

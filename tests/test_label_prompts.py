@@ -1,5 +1,7 @@
 """Labels of one frame as prompts."""
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -86,10 +88,23 @@ def test_files(tmp_path, name):
     assert [p.object_id for p in prompts_from_labels(path, 1)] == [1, 7]
 
 
+class Trap:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
 def test_row38_files_that_cannot_be_read_run_nothing(tmp_path):
-    np.save(tmp_path / "seg.npy", {"masks": two()}, allow_pickle=True)
+    np.save(tmp_path / "seg.npy", {"masks": Trap(str(tmp_path / "trapped"))}, allow_pickle=True)
     with pytest.raises(PromptError, match=r"cannot read labels of frame 0 .* an \.npy file without objects"):
         prompts_from_labels(tmp_path / "seg.npy", 0)
+    assert not (tmp_path / "trapped").exists()
+    np.load(tmp_path / "seg.npy", allow_pickle=True)
+    assert (tmp_path / "trapped").exists(), "a trap that does not work would show nothing"
     with pytest.raises(PromptError, match="cannot read labels"):
         prompts_from_labels(tmp_path / "none.tif", 0)
     tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")

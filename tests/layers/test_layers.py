@@ -225,14 +225,55 @@ def test_row26_painted_pixels_outlive_masks_and_become_prompts() -> None:
     np.testing.assert_array_equal(read_frame(labels, 2), painted)
 
 
-def test_strokes_taken_back_are_no_edits() -> None:
+def square(object_id: int = 1) -> np.ndarray:
+    model = np.zeros((40, 60), np.uint32)
+    model[10:20, 10:20] = object_id
+    return model
+
+
+def test_row26_erasing_alone_says_what_an_object_is() -> None:
+    _, masks = shown()
+    labels = masks.main.layer
+    masks.write(2, square(), (1,))
+    labels.paint((2, 12, 12), 0)
+    (prompt,) = masks.mask_prompts()
+    erased = read_frame(labels, 2) == 0
+    assert (prompt.frame, prompt.object_id) == (2, 1) and not prompt.mask[12, 12]
+    np.testing.assert_array_equal(prompt.mask, ~erased)
+
+
+def test_row26_pixels_painted_back_by_hand_are_the_models_again() -> None:
+    _, masks = shown()
+    labels = masks.main.layer
+    labels.brush_size = 3
+    masks.write(2, square(), (1,))
+    labels.paint((2, 15, 15), 7)
+    labels.paint((2, 15, 15), 1)
+    assert masks.mask_prompts() == []
+    masks.write(2, np.zeros((40, 60), np.uint32), (1,))
+    assert not read_frame(labels, 2).any()
+
+
+def test_row26_what_the_session_knows_no_more_is_the_models_again_where_it_was_erased_too() -> None:
+    _, masks = shown()
+    labels = masks.main.layer
+    masks.write(2, square(), (1,))
+    labels.paint((2, 12, 12), 0)
+    labels.paint((2, 30, 30), 1)
+    masks.outdate(1, 2)
+    masks.write(2, square(), (1,))
+    np.testing.assert_array_equal(read_frame(labels, 2), square())
+
+
+def test_row26_strokes_taken_back_are_no_edits_whatever_is_written_afterwards() -> None:
     _, masks = shown()
     labels = masks.main.layer
     labels.paint((1, 10, 10), 5)
     labels.undo()
     assert masks.mask_prompts() == []
-    masks.write(1, np.full((40, 60), 2, np.uint32), ())
-    assert (read_frame(labels, 1) == 2).all()
+    for value in (2, 3):
+        masks.write(1, np.full((40, 60), value, np.uint32), (2,))
+        assert (read_frame(labels, 1) == value).all() and masks.mask_prompts() == []
 
 
 def test_filling_is_an_edit_too() -> None:

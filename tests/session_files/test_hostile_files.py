@@ -8,8 +8,9 @@ import pytest
 
 from napari_sam2.api import reopen_session
 from napari_sam2.errors import SessionError
+from napari_sam2.session_files import originals
 from napari_sam2.session_files.info import describe
-from toy_session import again
+from toy_session import again, movie
 
 
 def edit(folder, *statements):
@@ -172,6 +173,16 @@ def test_row38_a_movie_on_somebody_elses_machine_is_not_looked_for(toy, folder, 
     with pytest.raises(SessionError, match="which is not there: give it as"):
         reopen_session(folder, model=toy)
     assert not [name for name in asked if "evil" in name], quoted
+
+
+@pytest.mark.parametrize("path", ["//evil/share/model.pt", "\\\\evil\\share\\model.pt"])
+def test_row38_a_model_on_somebody_elses_machine_is_not_loaded(toy, folder, path, monkeypatch):
+    loaded = []
+    monkeypatch.setattr(originals, "load_model", lambda name, **_: loaded.append(name) or toy)
+    edit(folder, f"UPDATE meta SET value = json_set(value, '$.name', '{path}') WHERE name = 'model'")
+    with pytest.raises(SessionError, match=r"is on another machine, .* where nothing is looked for"):
+        reopen_session(folder, movie=movie())
+    assert not loaded
 
 
 def test_row38_nothing_is_written_outside_of_the_folder(toy, folder, tmp_path):

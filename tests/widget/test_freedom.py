@@ -131,6 +131,16 @@ def test_row26_whoever_has_a_brush_in_hand_writes_in_turn_with_it(desk, writers,
     assert writers and HERE() not in writers
 
 
+def test_row26_a_stroke_that_can_be_taken_back_is_not_written_over_by_another_thread(desk, writers):
+    layer = desk.widget.controller.masks.main.layer
+    layer.mode = "paint"
+    layer.paint((0, 50, 50), 7)
+    layer.mode = "pan_zoom"
+    desk.widget.controller.prompts.points.add([0, 20, 20])
+    desk.wait_idle()
+    assert writers == {HERE()} and desk.frame(0)[20, 20] == 1 and desk.frame(0)[50, 50] == 7
+
+
 def test_row26_a_brush_is_not_taken_in_hand_while_a_frame_is_written(desk, monkeypatch):
     layer, begun, order = desk.widget.controller.masks.main.layer, threading.Event(), []
     real = mask_layers.write_frame

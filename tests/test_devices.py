@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2 import devices, frame_encoder, propagation
 from napari_sam2.devices import choose_device, choose_precision, is_out_of_memory
-from napari_sam2.errors import DeviceError, PropagationError
+from napari_sam2.errors import DeviceError, NapariSam2Warning, PropagationError
 from napari_sam2.models import load_model
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.tracking_session import TrackingSession
@@ -155,7 +155,7 @@ def test_numbers_that_are_not_finite_go_to_the_cpu_from_apples_gpu(session, monk
         ),
     )
     follower.model = follower.encoder.model = follower._runs._model = apple
-    with pytest.warns(UserWarning, match=r"mps.*CPU"):
+    with pytest.warns(NapariSam2Warning, match=r"mps.*CPU"):
         results = list(session.propagate("forward"))
     assert tried == ["mps", "cpu", "cpu", "cpu"]
     assert len(results) == 4 or len(results) == 3

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.errors import NapariSam2Error
+from napari_sam2.errors import NapariSam2Error, NapariSam2Warning
 from napari_sam2.shelf import Pile, Shelf
 
 
@@ -119,7 +119,7 @@ def test_the_file_goes_with_the_last_segment():
 def test_a_full_disk_loses_nothing_and_says_so_once(full_disk):
     shelf = Shelf(budget=7000)
     slots = [shelf.put(data(0))]
-    with pytest.warns(UserWarning, match="No space left on device.*Nothing is lost.*set TMPDIR"):
+    with pytest.warns(NapariSam2Warning, match="No space left on device.*Nothing is lost.*set TMPDIR"):
         slots.append(shelf.put(data(1)))
     slots += [shelf.put(data(n)) for n in range(2, 6)]
     assert shelf.nbytes == 30_000
@@ -151,7 +151,7 @@ def test_a_disk_that_fills_up_during_a_write(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", lambda **kwargs: Stubborn(real(**kwargs), 4))
     shelf, slots = Shelf(budget=0), []
     slots += [shelf.put(data(n)) for n in range(3)]
-    with pytest.warns(UserWarning, match="No space left"):
+    with pytest.warns(NapariSam2Warning, match="No space left"):
         slots.append(shelf.put(data(3)))
     assert (shelf.nbytes, shelf.nbytes_on_disk) == (5000, 3 * 8192)
     slots.append(shelf.put(data(4)))

@@ -15,6 +15,7 @@ __all__ = [
     "MissingExtraError",
     "MovieError",
     "NapariSam2Error",
+    "NapariSam2Warning",
     "PromptError",
     "PropagationError",
     "SessionError",
@@ -24,6 +25,10 @@ __all__ = [
 
 class NapariSam2Error(Exception):
     """Base of the errors of this package; `CheckpointError` stands apart, it belongs to the network package."""
+
+
+class NapariSam2Warning(UserWarning):
+    """Something that went wrong and was made good without stopping; the widget shows it, as the user may want to act."""
 
 
 class MovieError(NapariSam2Error, ValueError):

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from napari_sam2.devices import give_back_memory, is_out_of_memory
-from napari_sam2.errors import DeviceError
+from napari_sam2.errors import DeviceError, NapariSam2Warning
 from sam2_torch.network import SAM2
 from sam2_torch.outputs import MaskPrediction
 
@@ -54,7 +54,8 @@ class NetworkRuns:
         except DeviceError:
             if self._model.device.type != "mps":
                 raise
-        warnings.warn("The device mps gave numbers that are not finite: the CPU goes on in its place.", stacklevel=2)
+        text = "The device mps gave numbers that are not finite: the CPU goes on in its place, slower."
+        warnings.warn(text, NapariSam2Warning, stacklevel=2)
         self._model.to("cpu")
         self._forget()
         return work()

@@ -13,7 +13,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_sam2.errors import NapariSam2Error
+from napari_sam2.errors import NapariSam2Error, NapariSam2Warning
 
 _PAGE = 4096
 """Places in the file are whole pages, so that segments of nearly the same size can take each other's."""
@@ -52,7 +52,7 @@ class Shelf:
 
         Warns
         -----
-        UserWarning
+        NapariSam2Warning
             The first time that the temporary file cannot be written.
         """
         copy = bytes(data)
@@ -68,6 +68,7 @@ class Shelf:
                 f"masks take more than {self.budget / 2**20:g} MiB, and a temporary file for the rest cannot be "
                 f"written ({failure}). Nothing is lost, they stay in memory. Free space in the folder for temporary "
                 "files; or set TMPDIR to a folder with more space, and start again.",
+                NapariSam2Warning,
                 stacklevel=2,
             )
         return slot

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from napari.utils.progress import progress
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_sam2.errors import PropagationError
+from napari_sam2.errors import NapariSam2Warning, PropagationError
 from napari_sam2.layers import read_frame
 from napari_sam2.widget.form import TO_FRAME
 from widget.conftest import PLACED, Desk
@@ -308,3 +309,16 @@ def test_row30_two_viewers_do_not_meddle(desk: Desk, make_napari_viewer: Any, mo
     assert filled(desk) == list(range(12)) and second.frame(11)[30, 30] == 1
     assert second.frame(11)[20, 20] == 0
     second.leave()
+
+
+def test_what_was_made_good_on_the_way_is_shown_and_what_libraries_say_is_not(desk: Desk) -> None:
+    def warn(_frame: int) -> None:
+        warnings.warn("the disk is full, masks stay in memory", NapariSam2Warning, stacklevel=2)
+        warnings.warn("some tensor has no stride", UserWarning, stacklevel=2)
+
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
+    desk.wait_idle()
+    desk.session.before_frame = lambda frame: warn(frame) if frame == 1 else None
+    desk.click(desk.widget.form.propagate)
+    desk.wait_idle()
+    assert desk.notes() == ["the disk is full, masks stay in memory"] and desk.frame(11)[20, 20] == 1

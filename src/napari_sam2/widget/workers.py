@@ -10,9 +10,11 @@ from threading import Event, Semaphore
 from typing import Any
 
 from napari.qt.threading import create_worker
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QThreadPool
 from superqt.utils import GeneratorWorker
 
+from napari_sam2.errors import NapariSam2Warning
 from napari_sam2.widget.jobs import Job, JobEnd, guarded
 
 _LOGGER = logging.getLogger(__name__)
@@ -157,7 +159,11 @@ class WorkerRunner(QObject):
             run.make_room()
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
-        _LOGGER.warning("%s: %s", warning[1].__name__, warning[0])
+        message, category, *_ = warning
+        if issubclass(category, NapariSam2Warning):
+            show_warning(str(message))
+        else:
+            _LOGGER.warning("%s: %s", category.__name__, message)
 
     def _on_finished(self) -> None:
         run, self._run, self._alive["run"] = self._run, None, None

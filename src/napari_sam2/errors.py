@@ -28,7 +28,7 @@ class NapariSam2Error(Exception):
 
 
 class NapariSam2Warning(UserWarning):
-    """Something that went wrong and was made good without stopping; the widget shows it, as the user may want to act."""
+    """Something that went wrong and was made good without stopping; the widget shows it: one may want to act."""
 
 
 class MovieError(NapariSam2Error, ValueError):

@@ -103,11 +103,18 @@ def true_clicks(
     labels: NDArray[np.integer], *, frame: int = 0, min_area: int = 12, max_objects: int | None = None
 ) -> list[PointPrompt]:
     """One click on the deepest pixel of each object of a label frame (Y, X), IDs as in the labels."""
-    ids, areas = np.unique(labels, return_counts=True)
-    ids = ids[(ids > 0) & (areas >= min_area)]
-    if max_objects is not None and len(ids) > max_objects:
-        ids = ids[np.linspace(0, len(ids) - 1, max_objects).astype(int)]
-    return [PointPrompt.inside(labels == i, frame=frame, object_id=int(i)) for i in ids]
+    from scipy import ndimage
+
+    ids, numbers, areas = np.unique(labels, return_inverse=True, return_counts=True)
+    boxes = ndimage.find_objects(numbers.reshape(labels.shape) + 1)
+    chosen = np.flatnonzero((ids > 0) & (areas >= min_area))
+    if max_objects is not None and len(chosen) > max_objects:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, max_objects).astype(int)]
+    clicks = []
+    for object_id, box in ((int(ids[i]), boxes[i]) for i in chosen):
+        mask, offset = labels[box] == object_id, (box[0].start, box[1].start)
+        clicks.append(PointPrompt.inside(mask, frame=frame, object_id=object_id, offset=offset))
+    return clicks
 
 
 def count_switches(truth: Labels, labels: Labels, object_ids: list[int]) -> int:

@@ -187,6 +187,7 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(6, 4))
     for model, precision in dict.fromkeys((f["model"], f.get("precision", "")) for f in found):
         rows = [f for f in found if (f["model"], f.get("precision", "")) == (model, precision) and f["size"] == 1024]
+        rows.sort(key=lambda f: f["objects"])
         axes.plot(
             [f["objects"] for f in rows], [f["seconds"] for f in rows], "o-", label=f"{model} {precision}".strip()
         )

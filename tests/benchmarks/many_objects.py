@@ -1,6 +1,6 @@
 """Time and memory against the number of objects and the size of the frame, and where the time goes.
 
-    python tests/benchmarks/many_objects.py [--objects 1 10 100 500] [--sizes 512 1024 2048 4096] [--theirs 1 5]
+    python tests/benchmarks/many_objects.py [--objects 1 10 100 500] [--sizes 512 1024 2048 4096] [--theirs 1 5 20]
     python tests/benchmarks/many_objects.py --model sam2.1-tiny --objects 1 10 100 --sizes 1024
     python tests/benchmarks/many_objects.py --figure FILE.svg --read FIGURES.json
 

@@ -251,8 +251,11 @@ class TrackerForm(QWidget):
 
     def show_progress(self, done: int, total: int) -> None:
         """Show how far a run has come."""
+        # Else Qt paints it at once, and the whole window with it.
+        self.progress.setUpdatesEnabled(False)
         self.progress.setMaximum(max(total, 1))
         self.progress.setValue(done)
+        self.progress.setUpdatesEnabled(True)
 
     def show_measured(self, diameter: float | None) -> None:
         """Show at which diameter (pixels) objects are looked at if none is given."""

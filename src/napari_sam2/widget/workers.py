@@ -3,15 +3,17 @@
 import atexit
 import contextlib
 import logging
+import os
+import sys
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Generator
-from threading import Event, Semaphore
 from typing import Any
 
 from napari.qt.threading import create_worker
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, QThreadPool
+from qtpy.QtCore import QObject, QThreadPool, QTimer
 from superqt.utils import GeneratorWorker
 
 from napari_sam2.errors import NapariSam2Warning
@@ -21,6 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 _AHEAD = 2
 _POLL_S = 0.05
 _EXIT_MS = 10_000
+_NICENESS = 10
 
 
 class _Run:
@@ -30,11 +33,11 @@ class _Run:
         self.job = job
         self._worker: Callable[[], Any] = lambda: None
         self.error: Exception | None = None
-        self._stop = Event()
-        self.may_go_on = Event()
+        self._stop = threading.Event()
+        self.may_go_on = threading.Event()
         self.may_go_on.set()
         # How many answers may wait for the GUI thread: a fast model must not pile up frames in memory.
-        self._room = Semaphore(_AHEAD)
+        self._room = threading.Semaphore(_AHEAD)
 
     @property
     def stopping(self) -> bool:
@@ -62,6 +65,7 @@ class _Run:
 
     def body(self) -> Generator[Any, None, None]:
         """What the worker runs: yields the job's answers until it ends, fails or is stopped; an error is kept."""
+        _let_gui_go_first()
         # Errors are kept, not raised: napari 0.9 would add one of its own to each (`create_worker` connects `errored`
         # to functions that take no error), and superqt swallows a RuntimeError, after which the worker never ends.
         with contextlib.closing(guarded(self.job.steps)) as steps:
@@ -95,6 +99,11 @@ class WorkerRunner(QObject):
         alive: dict[str, _Run | None] = {"run": None}
         self._alive = alive
         self.destroyed.connect(lambda: _stop(alive["run"]))
+        self._uncounted: deque[object] = deque()
+        self._drawn = QTimer(self)
+        self._drawn.setSingleShot(True)
+        self._drawn.setInterval(0)
+        self._drawn.timeout.connect(self._on_drawn)
 
     @property
     def is_busy(self) -> bool:
@@ -150,13 +159,20 @@ class WorkerRunner(QObject):
         run = self._run
         if run is None:
             return
-        try:
-            run.job.on_step(value)
-            # After that, because napari's bar lets Qt work off its events, among them perhaps the end of this job.
-            run.advance_bar(value)
-        finally:
-            # After that, so that these events are at most the one answer that is already there, and do not pile up.
-            run.make_room()
+        self._uncounted.append(value)
+        # Qt comes to timers when it has drawn what changed: mouse and keyboard are heeded in between.
+        self._drawn.start()
+        run.job.on_step(value)
+
+    def _on_drawn(self) -> None:
+        while self._run is not None and self._uncounted:
+            run, value = self._run, self._uncounted.popleft()
+            try:
+                # This lets Qt work off its events, among them perhaps the end of this job.
+                run.advance_bar(value)
+            finally:
+                # After that, so that these events are at most the answers that are there already.
+                run.make_room()
 
     def _on_warned(self, warning: tuple[Any, ...]) -> None:
         message, category, *_ = warning
@@ -167,9 +183,20 @@ class WorkerRunner(QObject):
 
     def _on_finished(self) -> None:
         run, self._run, self._alive["run"] = self._run, None, None
+        self._uncounted.clear()
         if run is not None:
             run.job.on_end(JobEnd(run.error, run.stopping))
         self._start_next()
+
+
+def _let_gui_go_first() -> None:
+    """Make this thread, and those that torch starts for it, wait where the GUI's wants the core; on Linux alone.
+
+    Elsewhere niceness is that of the whole process.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
 
 
 def _stop(run: _Run | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from operator import index
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.frame_result import FrameResult
@@ -39,8 +40,7 @@ class PropagatingSession:
         count: int | None = None,
     ) -> int:
         """How many frames `propagate` would yield, for a progress bar. Raises as `propagate` does."""
-        first, last = self._limits(direction, object_ids, first, last, count)
-        return sum(len(sweep.frames) for sweep in self._sweeps(direction, object_ids, first, last))
+        return sum(len(sweep.frames) for sweep in self._sweeps(self._asked(direction, object_ids, first, last, count)))
 
     def propagate(
         self,
@@ -76,9 +76,8 @@ class PropagatingSession:
         PropagationError
             If a frame cannot be tracked; the frames before it are kept.
         """
-        first, last = self._limits(direction, object_ids, first, last, count)
-        run = Run(direction, self._objects.chosen(object_ids), first, last)
-        return self._run(self._sweeps(direction, object_ids, first, last), run)
+        run = self._asked(direction, object_ids, first, last, count)
+        return self._run(self._sweeps(run), run)
 
     @property
     def changed_ids(self) -> tuple[int, ...]:
@@ -107,7 +106,7 @@ class PropagatingSession:
             If a frame cannot be tracked; the frames before it are kept.
         """
         objects = self._objects
-        asked = [i for i in (objects if object_ids is None else dict.fromkeys(object_ids)) if i in objects]
+        asked = [i for i in (objects if object_ids is None else dict.fromkeys(map(index, object_ids))) if i in objects]
         with self.history.propagation():
             chosen = {i: objects[i].is_new or objects.updating.get(i, False) for i in sorted(asked)}
             chosen = {i: is_new for i, is_new in chosen.items() if has_changed(objects, i, is_new=is_new)}
@@ -195,23 +194,27 @@ class PropagatingSession:
         standing = self._objects.standing(frame, {known.object_id for known in active})
         return visit(self._follower, frame, active, step, standing)
 
-    def _sweeps(
-        self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
-    ) -> list[Sweep]:
-        starts = self._objects.starts(self._objects.chosen(object_ids))
-        last = self._objects.last_frame(starts, last)
-        return plan_sweeps(direction, starts, num_frames=self._follower.video.num_frames, first=first, last=last)
-
-    def _limits(
+    def _asked(
         self,
         direction: Direction,
         object_ids: Sequence[int] | None,
         first: int | None,
         last: int | None,
         count: int | None,
-    ) -> tuple[int | None, int | None]:
-        """First and last frame if there are to be so many at most."""
-        return (first, last) if count is None else limits(self._sweeps(direction, object_ids, first, last), count)
+    ) -> Run:
+        """The run that is asked for, in whole numbers that can be stored, whatever kind of integers they were."""
+        chosen = self._objects.chosen(object_ids)
+        first, last, count = (None if number is None else index(number) for number in (first, last, count))
+        run = Run(direction, chosen, first, last)
+        if count is None:
+            return run
+        first, last = limits(self._sweeps(run), count)
+        return replace(run, first=first, last=last)
+
+    def _sweeps(self, run: Run) -> list[Sweep]:
+        starts = self._objects.starts(run.object_ids)
+        last = self._objects.last_frame(starts, run.last)
+        return plan_sweeps(run.direction, starts, num_frames=self._objects.num_frames, first=run.first, last=last)
 
     @property
     def _left_ids(self) -> Iterator[int]:
@@ -225,7 +228,7 @@ class PropagatingSession:
         if run is None or not ids:
             return []
         try:
-            return run.left_of(self._sweeps(run.direction, ids, run.first, run.last))
+            return run.left_of(self._sweeps(replace(run, object_ids=ids)))
         except PromptError:
             # Its objects end before, or have other prompts now.
             return []

@@ -10,7 +10,7 @@ from napari_sam2.history import History
 from napari_sam2.propagation import Follower
 from napari_sam2.runs import Run
 from napari_sam2.session_objects import SessionObjects
-from napari_sam2.sweeps import Direction, Sweep, limits, plan_sweeps
+from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.updates import has_changed, num_frames_ahead, update
 from napari_sam2.visits import visit
@@ -67,7 +67,8 @@ class PropagatingSession:
             Lowest and highest frame to visit, both included. Prompts outside are answered all the same, and their
             objects join at the border, with the memories of the frames before it if they were tracked there.
         count
-            At most so many frames each way, from `first` on (backward, from `last`), or from where the objects start.
+            At most so many frames each way, from `first` on (backward, from `last`), or from where the first object
+            starts in that direction; objects that would join later are not followed.
 
         Raises
         ------
@@ -205,16 +206,12 @@ class PropagatingSession:
         """The run that is asked for, in whole numbers that can be stored, whatever kind of integers they were."""
         chosen = self._objects.chosen(object_ids)
         first, last, count = (None if number is None else index(number) for number in (first, last, count))
-        run = Run(direction, chosen, first, last)
-        if count is None:
-            return run
-        first, last = limits(self._sweeps(run), count)
-        return replace(run, first=first, last=last)
+        return Run(direction, chosen, first, last, count)
 
     def _sweeps(self, run: Run) -> list[Sweep]:
         starts = self._objects.starts(run.object_ids)
-        last = self._objects.last_frame(starts, run.last)
-        return plan_sweeps(run.direction, starts, num_frames=self._objects.num_frames, first=run.first, last=last)
+        last, num_frames = self._objects.last_frame(starts, run.last), self._objects.num_frames
+        return plan_sweeps(run.direction, starts, num_frames=num_frames, first=run.first, last=last, count=run.count)
 
     @property
     def _left_ids(self) -> Iterator[int]:

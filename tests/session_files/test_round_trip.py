@@ -167,7 +167,7 @@ def test_row34_settings_come_back_as_they_were(diameter, max_prompted, restart, 
     st.booleans(),
 )
 def test_row34_runs_come_back_as_they_were(direction, object_ids, frame, start, is_done):
-    run = Run(direction, object_ids, frame, None, start, frame, is_done)
+    run = Run(direction, object_ids, frame, None, frame, start, frame, is_done)
     assert values.run_from_json(values.run_to_json(run)) == run
 
 

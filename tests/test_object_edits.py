@@ -5,9 +5,9 @@ import pytest
 
 from napari_sam2.errors import PromptError
 from napari_sam2.found_objects import Everything
-from napari_sam2.prompts import MAX_OBJECT_ID, MaskPrompt
+from napari_sam2.prompts import MAX_OBJECT_ID, BoxPrompt, MaskPrompt
 from test_history import known
-from toy_scene import FAST, STILL, click, discs, open_scene, run, stored, truth
+from toy_scene import FAST, RADIUS, STILL, click, discs, open_scene, run, stored, truth
 from toy_session import again, begin, shown
 
 
@@ -263,6 +263,83 @@ def test_an_object_that_was_removed_has_no_end_when_it_is_clicked_again(session)
     session.remove_object(1)
     session.add_prompts(click(0, 1, FAST))
     assert run(session, last=6) == list(range(7))
+
+
+# --- the scale at which objects are looked at ---
+
+
+@pytest.fixture
+def measured(toy, tmp_path):
+    """A stored session whose objects, 1 and 2, have their diameters from clicks on frame 0, or on 9, and another."""
+
+    def open_measured(first, *others):
+        session = begin(toy, tmp_path / "s.sam2", diameter=None)
+        session.add_prompts(click(first, 1, STILL), click(first, 2, FAST))
+        list(session.segment_all(first))
+        session.add_prompts(*(click(t, i, disc) for t in others for i, disc in ((1, STILL), (2, FAST))))
+        run(session, "both")
+        return session
+
+    return open_measured
+
+
+@pytest.mark.parametrize(
+    ("first", "edit"),
+    [
+        (0, lambda session: session.split(1, 9)),
+        (9, lambda session: session.split(1, 5)),
+        (9, lambda session: session.end(1, 5)),
+        (0, lambda session: session.swap(1, 2, 9)),
+        (9, lambda session: session.swap(1, 2, 5)),
+        (9, lambda session: session.merge(1, 2)),
+    ],
+)
+def test_every_piece_keeps_the_scale_of_the_object(measured, toy, tmp_path, first, edit):
+    session = measured(first, 9 - first)
+    diameter = session.diameter_of(1)
+    assert session.diameter_of(2) == diameter == pytest.approx(2 * RADIUS, abs=6)
+    before = known(session)
+    edit(session)
+    after = known(session)
+    assert {session.diameter_of(i) for i in session.objects} == {diameter}
+    session.undo()
+    assert known(session) == before
+    assert {session.diameter_of(i) for i in session.objects} == {diameter}
+    session.redo()
+    assert known(session) == after
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert {session.diameter_of(i) for i in session.objects} == {diameter}
+    run(session, "both")
+    assert {session.diameter_of(i) for i in session.objects} == {diameter}
+    session.close()
+
+
+def test_objects_that_change_places_keep_their_own_scale(measured):
+    session = measured(0, 9)
+    session.set_prompts(
+        [*(p for p in session.objects.all_prompts() if p.object_id == 1), BoxPrompt(9, 2, 0, 0, 99, 99)]
+    )
+    session.segment(9, 2)
+    one, two = session.diameter_of(1), session.diameter_of(2)
+    assert one != two
+    session.swap(1, 2, 5)
+    assert (session.diameter_of(1), session.diameter_of(2)) == (one, two)
+    session.undo()
+    assert (session.diameter_of(1), session.diameter_of(2)) == (one, two)
+
+
+def test_a_mask_that_becomes_a_prompt_stays_approved(session):
+    session.add_prompts(click(0, 1, FAST))
+    run(session, last=9)
+    session.approve(1, 6)
+    new_id = session.split(1, 6)
+    assert session.approved(new_id) == (6,)
+    before = stored(session)[new_id][6]
+    run(session, "both", last=11, object_ids=[new_id])
+    assert session.masklets[new_id][6] == before
+    assert session.approved(new_id) == (6,)
+    assert discs(session, new_id) == dict.fromkeys(range(12), FAST)
 
 
 # --- what is refused ---

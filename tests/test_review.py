@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import tifffile
 
+from napari_sam2.api import TrackResult
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt
 from test_history import known
@@ -101,6 +103,23 @@ def test_an_approved_mask_keeps_its_pixels_against_others(session):
             assert result.empty == (1,)
     assert session.labels(4)[STILL_YX] == 2
     assert session.labels(3)[STILL_YX] == 1, "where masks overlap the smaller ID shows"
+
+
+@pytest.mark.parametrize("way", ["approved", "painted"])
+def test_a_fixed_mask_keeps_its_pixels_whenever_it_became_so(session, tmp_path, way):
+    session.add_prompts(click(0, 1, STILL), click(0, 2, STILL))
+    for object_id in (1, 2):
+        run(session, object_ids=[object_id], last=5)
+    if way == "approved":
+        session.approve(2, 4)
+    else:
+        session.add_prompts(MaskPrompt(4, 2, truth()[4] == STILL))
+        session.segment(4, 2)
+    assert [session.labels(t)[STILL_YX] for t in range(6)] == [1, 1, 1, 1, 2, 1]
+    TrackResult(session).save(tmp_path)
+    assert (tifffile.imread(tmp_path / "labels.tif")[4] == session.labels(4)).all()
+    session.approve(1, 4)
+    assert session.labels(4)[STILL_YX] == 1, "among equals the smaller ID shows"
 
 
 def test_an_approved_mask_is_remembered_as_a_prompted_one(tracked, toy):

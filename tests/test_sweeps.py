@@ -31,6 +31,16 @@ def test_bounds():
     assert frames(plan_sweeps("forward", {1: [0]}, num_frames=3, last=99)) == [[0, 1, 2]]
 
 
+def test_so_many_frames_each_way_whatever_lies_between_the_objects():
+    prompted = {1: [0], 2: [50]}
+    forward, before = plan_sweeps("both", prompted, num_frames=99, count=10)
+    assert frames([forward, before]) == [[*range(10)], [*range(49, 39, -1)]]
+    assert (forward.joins, before.joins) == ({1: 0}, {2: 49})
+    assert frames(plan_sweeps("backward", prompted, num_frames=99, last=30, count=3)) == [[30, 29, 28]]
+    assert frames(plan_sweeps("forward", prompted, num_frames=99, first=60, count=3)) == [[60, 61, 62]]
+    assert frames(plan_sweeps("both", {1: [1]}, num_frames=3, count=10)) == [[1, 2], [0]]
+
+
 def test_nothing_lies_before_the_first_frame():
     assert frames(plan_sweeps("both", {1: [0]}, num_frames=3)) == [[0, 1, 2]]
 
@@ -55,6 +65,8 @@ def test_errors():
         plan_sweeps("up", {1: [0]}, num_frames=3)
     with pytest.raises(PromptError, match="No frames from 2 to 1: the movie has the frames 0 to 8"):
         plan_sweeps("forward", {1: [0]}, num_frames=9, first=2, last=1)
+    with pytest.raises(PromptError, match="0 frames are none: ask for 1 or more"):
+        plan_sweeps("forward", {1: [0]}, num_frames=9, count=0)
 
 
 @given(

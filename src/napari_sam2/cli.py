@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from napari_sam2.cli_options import (
     PlaneOption,
     ProjectionOption,
     chosen_input,
+    given_options,
     progress_bar,
 )
 from napari_sam2.settings import EverythingSettings, help_of
@@ -54,6 +56,7 @@ PrecisionOption = Annotated[
 
 @app.command()
 def track(
+    context: typer.Context,
     movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and tracks.csv.")],
     points: Annotated[Path | None, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")] = None,
@@ -97,10 +100,14 @@ def track(
     with errors_in_one_line():
         from napari_sam2 import api
 
+        given = given_options(context)
+        if changes:
+            cli_sessions.check_changes(given)
         cleaning = Cleaning(fill_holes=fill_holes, remove_pieces=remove_pieces, separate=separate)
         prompts = cli_sessions.read_prompts(points, labels, labels_frame)
         tracking = cli_sessions.open_or_go_on(
             session,
+            given,
             chosen_input(movie, axes, channel, plane, projection),
             model=model,
             diameter=diameter,
@@ -110,22 +117,22 @@ def track(
             memory_policy=memory_policy,
             cleaning=cleaning,
         )
-        # With other prompts, what was done with those before does not count as done.
-        follow = api.run if cli_sessions.give_prompts(tracking, prompts) else api.go_on
-        if not changes:
-            tracking.plan(direction.value, first=first, last=last)
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            with progress_bar() as show:
+        with closing(tracking), progress_bar() as show:
+            with cli_sessions.given_prompts(tracking, prompts):
+                if not changes:
+                    tracking.plan(direction.value, first=first, last=last)
+                out.mkdir(parents=True, exist_ok=True)
+            try:
                 if changes:
                     api.update(tracking, lambda _, done, total: show(done, total))
                 else:
-                    follow(tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last)
-        finally:
-            # Whatever stopped it, hours of work are not thrown away.
-            api.TrackResult(tracking).save(out)
-            typer.echo(f"Wrote labels.tif and tracks.csv of {len(tracking.masklets)} objects to {out}")
-            tracking.close()
+                    api.go_on(
+                        tracking, direction.value, lambda _, done, total: show(done, total), first=first, last=last
+                    )
+            finally:
+                # Whatever stopped it, hours of work are not thrown away.
+                api.TrackResult(tracking).save(out)
+                typer.echo(f"Wrote labels.tif and tracks.csv of {len(tracking.masklets)} objects to {out}")
 
 
 @app.command()

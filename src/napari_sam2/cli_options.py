@@ -48,6 +48,12 @@ def chosen_input(
     return Video.open(movie, choice)
 
 
+def given_options(context: typer.Context) -> dict[str, Any]:
+    """By name, the values of the parameters of a command that were given to it, in the order of its help."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    return {name: context.params[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"}
+
+
 @contextmanager
 def progress_bar(unit: str = " frames") -> Iterator[Callable[[int, int], None]]:
     """A bar on the terminal whose length is known only with the first step."""

@@ -1,6 +1,6 @@
 """Masks as the session keeps them: one small crop a frame and object, packed to a bit a pixel."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
@@ -325,9 +325,14 @@ def _packed_size(height: int, width: int) -> int:
     return (height * width + 7) // 8
 
 
-def compose_labels(masks: Iterable[FrameMask], shape_yx: tuple[int, int]) -> NDArray[np.uint32]:
-    """Paint the masks of one frame into (Y, X) uint32 labels, 0 for none; where objects overlap the smaller ID wins."""
+def compose_labels(
+    masks: Iterable[FrameMask], shape_yx: tuple[int, int], *, fixed: Container[int] = ()
+) -> NDArray[np.uint32]:
+    """Paint the masks of one frame into (Y, X) uint32 labels, 0 for none.
+
+    Where objects overlap, those whose IDs are in `fixed` win, and among equals the smaller ID.
+    """
     labels = np.zeros(shape_yx, np.uint32)
-    for mask in sorted(masks, key=lambda mask: mask.object_id, reverse=True):
+    for mask in sorted(masks, key=lambda mask: (mask.object_id not in fixed, mask.object_id), reverse=True):
         mask.paint(labels)
     return labels

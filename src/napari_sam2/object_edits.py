@@ -68,7 +68,7 @@ def split(objects: SessionObjects, object_id: int, frame: int) -> int:
     after = _settled(_given_to(new_id, after), shape, by_first_mask=True)
     with objects.logs.step("split"):
         _put(objects, known, was, _settled(before, shape))
-        _put(objects, objects.new(new_id), {}, after)
+        _put(objects, objects.new(new_id), {}, _on_scale(was, after))
         if object_id in objects.ends:
             objects.ends[new_id] = objects.ends.pop(object_id)
     return new_id
@@ -198,7 +198,7 @@ def _as_prompt(record: FrameRecord, own: set[int], shape_yx: tuple[int, int]) ->
     if mask is None:
         raise ValueError("only a mask can become a prompt")
     prompt = MaskPrompt.of_crop(mask.frame, mask.object_id, mask.crop, mask.box[:2], shape_yx)
-    return FrameRecord(prompts=ObjectPrompts(mask=prompt), mask=mask)
+    return FrameRecord(prompts=ObjectPrompts(mask=prompt), mask=mask, is_approved=record.is_approved)
 
 
 def _without_strangers(frame: int, record: FrameRecord, own: set[int], anchor: int | None) -> FrameRecord:
@@ -216,12 +216,29 @@ def _without_strangers(frame: int, record: FrameRecord, own: set[int], anchor: i
     return record
 
 
+def _on_scale(was: Records, records: Records) -> Records:
+    """The same, of which one answered frame tells the diameter: what the first of them told, or else what `was` told.
+
+    Where nothing is answered, the first answer will tell it.
+    """
+    told = sorted(t for t, record in records.items() if record.diameter is not None)
+    tellers = told or sorted(t for t, record in records.items() if record.answer is not None)[:1]
+    known = (*(records[t] for t in told), *was.values())
+    diameter = next((record.diameter for record in known if record.diameter is not None), None)
+    if diameter is None or len(told) == 1:
+        return records
+    return records | {t: replace(records[t], diameter=diameter if t == tellers[0] else None) for t in tellers}
+
+
 def _put(objects: SessionObjects, known: TrackedObject, was: Records, records: Records) -> None:
     """Let this be all that is known of an object in place of what `was`; one of which nothing is known is removed."""
-    for frame in sorted({*was, *records}):
-        record = records.get(frame, _NOTHING)
-        if record is not was.get(frame, _NOTHING):
-            known.restore(frame, record)
+    records = _on_scale(was, records)
+    pairs = ((t, records.get(t, _NOTHING), was.get(t, _NOTHING)) for t in sorted({*was, *records}))
+    changed = {t: record for t, record, before in pairs if record is not before}
+    # All at once, for the diameter may go from one of them to another.
+    objects.logs.touching(known, changed)
+    for frame, record in changed.items():
+        known.restore(frame, record)
     if known.object_id not in objects:
         objects.put(known)
     elif not known.prompts and not known.masklet:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from operator import index
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.frame_result import FrameResult
@@ -9,7 +10,7 @@ from napari_sam2.history import History
 from napari_sam2.propagation import Follower
 from napari_sam2.runs import Run
 from napari_sam2.session_objects import SessionObjects
-from napari_sam2.sweeps import Direction, Sweep, limits, plan_sweeps
+from napari_sam2.sweeps import Direction, Sweep, plan_sweeps
 from napari_sam2.tracked_object import TrackedObject
 from napari_sam2.updates import has_changed, num_frames_ahead, update
 from napari_sam2.visits import visit
@@ -39,8 +40,7 @@ class PropagatingSession:
         count: int | None = None,
     ) -> int:
         """How many frames `propagate` would yield, for a progress bar. Raises as `propagate` does."""
-        first, last = self._limits(direction, object_ids, first, last, count)
-        return sum(len(sweep.frames) for sweep in self._sweeps(direction, object_ids, first, last))
+        return sum(len(sweep.frames) for sweep in self._sweeps(self._asked(direction, object_ids, first, last, count)))
 
     def propagate(
         self,
@@ -67,7 +67,8 @@ class PropagatingSession:
             Lowest and highest frame to visit, both included. Prompts outside are answered all the same, and their
             objects join at the border, with the memories of the frames before it if they were tracked there.
         count
-            At most so many frames each way, from `first` on (backward, from `last`), or from where the objects start.
+            At most so many frames each way, from `first` on (backward, from `last`), or from where the first object
+            starts in that direction; objects that would join later are not followed.
 
         Raises
         ------
@@ -76,9 +77,8 @@ class PropagatingSession:
         PropagationError
             If a frame cannot be tracked; the frames before it are kept.
         """
-        first, last = self._limits(direction, object_ids, first, last, count)
-        run = Run(direction, self._objects.chosen(object_ids), first, last)
-        return self._run(self._sweeps(direction, object_ids, first, last), run)
+        run = self._asked(direction, object_ids, first, last, count)
+        return self._run(self._sweeps(run), run)
 
     @property
     def changed_ids(self) -> tuple[int, ...]:
@@ -107,7 +107,7 @@ class PropagatingSession:
             If a frame cannot be tracked; the frames before it are kept.
         """
         objects = self._objects
-        asked = [i for i in (objects if object_ids is None else dict.fromkeys(object_ids)) if i in objects]
+        asked = [i for i in (objects if object_ids is None else dict.fromkeys(map(index, object_ids))) if i in objects]
         with self.history.propagation():
             chosen = {i: objects[i].is_new or objects.updating.get(i, False) for i in sorted(asked)}
             chosen = {i: is_new for i, is_new in chosen.items() if has_changed(objects, i, is_new=is_new)}
@@ -195,23 +195,23 @@ class PropagatingSession:
         standing = self._objects.standing(frame, {known.object_id for known in active})
         return visit(self._follower, frame, active, step, standing)
 
-    def _sweeps(
-        self, direction: Direction, object_ids: Sequence[int] | None, first: int | None, last: int | None
-    ) -> list[Sweep]:
-        starts = self._objects.starts(self._objects.chosen(object_ids))
-        last = self._objects.last_frame(starts, last)
-        return plan_sweeps(direction, starts, num_frames=self._follower.video.num_frames, first=first, last=last)
-
-    def _limits(
+    def _asked(
         self,
         direction: Direction,
         object_ids: Sequence[int] | None,
         first: int | None,
         last: int | None,
         count: int | None,
-    ) -> tuple[int | None, int | None]:
-        """First and last frame if there are to be so many at most."""
-        return (first, last) if count is None else limits(self._sweeps(direction, object_ids, first, last), count)
+    ) -> Run:
+        """The run that is asked for, in whole numbers that can be stored, whatever kind of integers they were."""
+        chosen = self._objects.chosen(object_ids)
+        first, last, count = (None if number is None else index(number) for number in (first, last, count))
+        return Run(direction, chosen, first, last, count)
+
+    def _sweeps(self, run: Run) -> list[Sweep]:
+        starts = self._objects.starts(run.object_ids)
+        last, num_frames = self._objects.last_frame(starts, run.last), self._objects.num_frames
+        return plan_sweeps(run.direction, starts, num_frames=num_frames, first=run.first, last=last, count=run.count)
 
     @property
     def _left_ids(self) -> Iterator[int]:
@@ -225,7 +225,7 @@ class PropagatingSession:
         if run is None or not ids:
             return []
         try:
-            return run.left_of(self._sweeps(run.direction, ids, run.first, run.last))
+            return run.left_of(self._sweeps(replace(run, object_ids=ids)))
         except PromptError:
             # Its objects end before, or have other prompts now.
             return []

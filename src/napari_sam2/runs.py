@@ -12,7 +12,7 @@ class Run:
 
     Attributes
     ----------
-    direction, object_ids, first, last
+    direction, object_ids, first, last, count
         What was asked for; see `TrackingSession.propagate`.
     start, frame
         The pass over the movie it is in (see `Sweep`), and the last frame of it that is done; None before the first.
@@ -24,6 +24,7 @@ class Run:
     object_ids: tuple[int, ...]
     first: int | None = None
     last: int | None = None
+    count: int | None = None
     start: Start | None = None
     frame: int | None = None
     is_done: bool = False
@@ -35,8 +36,8 @@ class Run:
 
     def asks_for_the_same(self, other: "Run") -> bool:
         """Whether another run has the same task, however far it has come."""
-        task = self.direction, self.object_ids, self.first, self.last
-        return task == (other.direction, other.object_ids, other.first, other.last)
+        task = self.direction, self.object_ids, self.first, self.last, self.count
+        return task == (other.direction, other.object_ids, other.first, other.last, other.count)
 
     def left_of(self, sweeps: Sequence[Sweep]) -> list[Sweep]:
         """What is still to be done of the sweeps, of which some frames are done."""

@@ -1,6 +1,7 @@
 """The objects of a session: by ID, with what is asked of all of them or of some."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from operator import index
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.masklets import Masklet
@@ -192,7 +193,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
         PromptError
             If one has neither, or there is none.
         """
-        chosen = self.prompted_ids if object_ids is None else tuple(sorted(set(object_ids)))
+        chosen = self.prompted_ids if object_ids is None else tuple(sorted({index(i) for i in object_ids}))
         strangers = [i for i in chosen if i not in self.prompted_ids]
         if strangers or not chosen:
             raise PromptError(

@@ -48,6 +48,11 @@ class Sweep:
         low, high = sorted((self.frames[0], self.frames[-1]))
         return replace(self, joins=_joins(self.start, prompted, low, high))
 
+    def cut(self, count: int) -> "Sweep":
+        """Its first `count` frames, for the objects that join on them."""
+        frames = self.frames[:count]
+        return replace(self, frames=frames, joins={i: join for i, join in self.joins.items() if join in frames})
+
 
 def plan_sweeps(
     direction: Direction,
@@ -56,6 +61,7 @@ def plan_sweeps(
     num_frames: int,
     first: int | None = None,
     last: int | None = None,
+    count: int | None = None,
 ) -> list[Sweep]:
     """Sweeps in which each object starts at its own prompt: forward at its first one, backward at its last.
 
@@ -67,19 +73,23 @@ def plan_sweeps(
         By object ID, the frames with prompts.
     first, last
         Lowest and highest frame to visit; an object that starts outside joins at the border.
+    count
+        At most so many frames in each sweep, the first ones; objects that would join later do not.
 
     Raises
     ------
     PromptError
         For another direction, or if there is no frame to visit.
     """
+    if count is not None and count < 1:
+        raise PromptError(f"{count} frames are none: ask for 1 or more")
     if direction not in _STARTS:
         raise PromptError(f"direction is {direction!r}, expected 'forward', 'backward' or 'both'")
     low, high = max(0, first or 0), num_frames - 1 if last is None else min(num_frames - 1, last)
     if low > high:
         raise PromptError(f"No frames from {first} to {last}: the movie has the frames 0 to {num_frames - 1}.")
     sweeps = [_sweep(start, prompted, low, high) for start in _STARTS[direction]]
-    sweeps = [sweep for sweep in sweeps if len(sweep.frames)]
+    sweeps = [sweep if count is None else sweep.cut(count) for sweep in sweeps if len(sweep.frames)]
     if not sweeps:
         frames = sorted(t for frames in prompted.values() for t in frames)
         raise PromptError(
@@ -87,22 +97,6 @@ def plan_sweeps(
             "Go the other way, or let the frames include a prompt."
         )
     return sweeps
-
-
-def limits(sweeps: Sequence[Sweep], count: int) -> tuple[int | None, int | None]:
-    """The lowest and the highest frame to visit if each sweep is to visit at most `count` frames.
-
-    Raises
-    ------
-    PromptError
-        If that is less than one.
-    """
-    if count < 1:
-        raise PromptError(f"{count} frames are none: ask for 1 or more")
-    ends = [(sweep, sweep.frames[:count]) for sweep in sweeps]
-    lows = [frames[-1] if sweep.step < 0 else frames[0] for sweep, frames in ends]
-    highs = [frames[-1] if sweep.step > 0 else frames[0] for sweep, frames in ends]
-    return min(lows), max(highs)
 
 
 def _sweep(start: Start, prompted: Mapping[int, Sequence[int]], low: int, high: int) -> Sweep:

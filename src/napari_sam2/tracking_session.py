@@ -337,6 +337,10 @@ class TrackingSession(EditableSession, PropagatingSession, ReviewedSession):
         self.logs.close()
 
     def labels(self, frame: int) -> NDArray[np.uint32]:
-        """All masks of a frame as (Y, X) labels, 0 for none; where stored masks overlap the smaller ID shows."""
-        masks = [known.masklet[frame] for known in self._objects.values() if frame in known.masklet]
-        return compose_labels(masks, self.video.shape_yx)
+        """All masks of a frame as (Y, X) labels, 0 for none.
+
+        Where stored masks overlap, those that are painted or approved show, and among equals the smaller ID.
+        """
+        shown = [known for known in self._objects.values() if frame in known.masklet]
+        fixed = {known.object_id for known in shown if known.is_fixed(frame)}
+        return compose_labels((known.masklet[frame] for known in shown), self.video.shape_yx, fixed=fixed)

@@ -6,9 +6,11 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
+from napari_sam2 import propagating_session
 from napari_sam2.api import open_session, read_points, reopen_session
 from napari_sam2.cli import app
 from napari_sam2.prompts import BoxPrompt
+from napari_sam2.session_objects import SessionObjects
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
 from toy_scene import iou
@@ -35,7 +37,7 @@ def track(files, *more):
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_goes_on_and_a_finished_one_is_not_done_again(files):
+def test_an_interrupted_run_goes_on_and_a_finished_one_is_not_done_again(files, monkeypatch):
     whole = open_session(files / "movie.tif")
     whole.set_prompts(read_points(files / "clicks.csv"))
     list(whole.propagate("both"))
@@ -61,11 +63,13 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_is_not_done_again(files):
         full = whole.labels(t) == 5
         assert iou(opened.masklets[5][t], full) > (0.999 if t <= 1 else 0.95), mask.frame
     opened.close()
-    before = (files / "s.sam2" / "session.sqlite").read_bytes()
     labels = tifffile.imread(files / "out" / "labels.tif")
-    assert track(files).exit_code == 0
+    visited = []
+    monkeypatch.setattr(propagating_session, "visit", lambda *args: visited.append(args))
+    again = track(files)
+    assert again.exit_code == 0, again.output
+    assert not visited, "a finished run is not repeated"
     assert (tifffile.imread(files / "out" / "labels.tif") == labels).all()
-    assert len((files / "s.sam2" / "session.sqlite").read_bytes()) == len(before)
 
 
 @pytest.mark.slow
@@ -83,6 +87,80 @@ def test_other_clicks_are_followed_anew_and_prompts_that_a_table_cannot_hold_are
     assert done.exit_code == 1
     assert "boxes or masks as prompts, which a table of clicks would replace" in done.output
     assert reopen_session(files / "s.sam2").prompts[6, 0].box is not None
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+@pytest.mark.parametrize("what", ["first", "out", "kill"])
+def test_other_clicks_are_followed_anew_also_after_a_start_that_failed(files, monkeypatch, is_done, what):
+    assert track(files).exit_code == 0
+    before = tifffile.imread(files / "out" / "labels.tif")
+    if not is_done:
+        session = reopen_session(files / "s.sam2")
+        for result in session.propagate("both"):
+            if result.frame == 2:
+                break
+        session.close()
+    (files / "clicks.csv").write_text(CLICKS.replace("62,69", "110,60"))
+    if what == "first":
+        failed = track(files, "--first", 9)
+    elif what == "out":
+        (files / "taken").write_text("")
+        failed = track(files, "--out", files / "taken")
+    else:
+
+        def killed(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SessionObjects, "prepare", killed)
+            failed = track(files)
+    assert failed.exit_code != 0
+    if what != "kill":
+        session = reopen_session(files / "s.sam2")
+        assert session.prompts[5, 0].points[0].y == 62, "a command that is refused changes nothing"
+        assert session.run is not None
+        session.close()
+    done = track(files)
+    assert done.exit_code == 0, done.output
+    after = tifffile.imread(files / "out" / "labels.tif")
+    assert all((after[t] != before[t]).any() for t in range(5))
+
+
+def test_changes_go_with_a_session_and_with_no_frames_or_direction(files):
+    assert track(files, "--last", 0).exit_code == 0
+    for more, told in (
+        (("--first", 1), "--changes goes wherever clicks have changed something, so leave out --first"),
+        (("--direction", "both", "--last", 2), "so leave out --direction and --last"),
+    ):
+        done = track(files, "--changes", *more)
+        assert done.exit_code == 1
+        assert told in done.output
+    new = run(
+        "track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "new", "--changes",
+    )  # fmt: skip
+    assert new.exit_code == 1
+    assert "--changes needs --session FOLDER" in new.output
+    assert not (files / "new").exists()
+
+
+def test_settings_that_differ_from_those_of_the_session_are_named(files):
+    assert track(files, "--last", 0, "--diameter", 30, "--fill-holes", 5).exit_code == 0
+    assert track(files, "--last", 0, "--diameter", 30, "--fill-holes", 5, "--separate").exit_code == 0
+    assert track(files, "--last", 0).exit_code == 0, "what is left out is as it was"
+    (files / "clicks.csv").write_text(CLICKS.replace("62,69", "110,60"))
+    done = track(
+        files, "--diameter", 20, "--fill-holes", 5, "--overlapping", "--memory-policy", "original", "--windows"
+    )
+    assert done.exit_code == 1
+    told = " ".join(done.output.split())
+    assert (
+        "has other settings than --diameter 20 (it has 30), --windows, --memory-policy original, --overlapping" in told
+    )
+    assert "leave these options out to go on with those of the session, or name another folder" in told
+    assert "--fill-holes" not in told
+    session = reopen_session(files / "s.sam2")
+    assert session.prompts[5, 0].points[0].y == 62
+    session.close()
 
 
 def test_warnings_of_others_do_not_keep_a_session_closed(files, monkeypatch):

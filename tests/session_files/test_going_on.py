@@ -55,6 +55,23 @@ def test_row31_going_on_gives_nearly_the_masks_of_an_uninterrupted_run(model, fr
     opened.close()
 
 
+@pytest.mark.parametrize(("stop", "left"), [(1, [2, 10, 9, 8]), (2, [10, 9, 8]), (9, [8])])
+def test_a_run_of_so_many_frames_each_way_goes_on_to_those_and_no_others(toy, tmp_path, stop, left):
+    session = begin(toy, tmp_path / "s.sam2")
+    session.add_prompts(click(0, 1, FAST), click(11, 2, STILL))
+    assert session.plan("both", count=3) == 6
+    for result in session.propagate("both", count=3):
+        if result.frame == stop:
+            break
+    session.close()
+    session = again(toy, tmp_path / "s.sam2")
+    assert session.remaining() == len(left)
+    assert [result.frame for result in session.resume()] == left
+    assert not session.can_resume
+    assert (session.masklets[1].frames, session.masklets[2].frames) == ((0, 1, 2), (8, 9, 10, 11))
+    session.close()
+
+
 def test_an_answer_comes_back_to_the_bit_and_is_refined_further(model, frames, tmp_path):
     """One more click feeds back the logits of the answer before, whether or not that was stored meanwhile."""
     first, second = PointPrompt(3, 1, 95, 60), PointPrompt(3, 1, 102, 75)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -166,7 +167,7 @@ def test_row34_settings_come_back_as_they_were(diameter, max_prompted, restart, 
     st.booleans(),
 )
 def test_row34_runs_come_back_as_they_were(direction, object_ids, frame, start, is_done):
-    run = Run(direction, object_ids, frame, None, start, frame, is_done)
+    run = Run(direction, object_ids, frame, None, frame, start, frame, is_done)
     assert values.run_from_json(values.run_to_json(run)) == run
 
 
@@ -281,3 +282,26 @@ def test_row34_the_transforms_of_a_layer_are_kept(toy, tmp_path):
         "axis_labels": ["t", "y", "x"],
     }
     database.close()
+
+
+def test_whole_numbers_of_numpy_are_stored_as_whole_numbers(toy, tmp_path):
+    """`np.unique` of labels, or a frame of a table, as frames and object IDs."""
+    session = begin(toy, tmp_path / "s.sam2")
+    one, two, three = np.unique([1, 2, 3])
+    session.add_prompts(replace(click(0, 1, FAST), object_id=one, frame=one - 1), click(0, 2, STILL))
+    assert session.plan(first=one, count=two) == 2
+    asked = {"object_ids": [one, two], "first": one, "last": three}
+    assert [r.frame for r in session.propagate(**asked)] == [1, 2, 3]
+    assert session.run.asks_for_the_same(Run("forward", (1, 2), 1, 3))
+    assert len(list(session.propagate(object_ids=[two], first=one + 3, count=two))) == 2
+    session.add_prompts(click(1, 2, STILL))
+    for _ in session.update([two]):
+        break
+    before = shown(session), session.objects.updating
+    assert session.objects.updating == {2: False}
+    session.close()
+    opened = again(toy, tmp_path / "s.sam2")
+    assert (shown(opened), opened.objects.updating) == before
+    opened.close()
+    with pytest.raises(TypeError, match="float"):
+        opened.propagate(first=1.5)

@@ -46,6 +46,7 @@ _KINDS: dict[type, dict[str, tuple[type, ...]]] = {
         "object_ids": (tuple,),
         "first": (int, _NONE),
         "last": (int, _NONE),
+        "count": (int, _NONE),
         "start": (str, _NONE),
         "frame": (int, _NONE),
         "is_done": (bool,),

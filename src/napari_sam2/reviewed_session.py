@@ -152,6 +152,11 @@ class ReviewedSession:
             return False
         return known.is_known(frame) or frame in known.tracked or frame >= self._objects.num_frames_of(object_id)
 
+    def keeps_pixels(self, object_id: int, frame: int) -> bool:
+        """Whether labels show what an object has on a frame before the masks of others: it is painted or approved."""
+        known = self._objects.get(index(object_id))
+        return known is not None and known.is_fixed(frame)
+
     def disapprove(self, object_id: int, frames: int | Iterable[int] | None = None) -> tuple[int, ...]:
         """Take approvals back, by default all of an object; returns the frames that were approved.
 

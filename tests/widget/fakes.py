@@ -226,6 +226,9 @@ class FakeSession:
     def approved(self, object_id: int) -> tuple[int, ...]:
         return tuple(sorted(t for i, t in self.approvals if i == object_id))
 
+    def keeps_pixels(self, object_id: int, frame: int) -> bool:
+        return (object_id, frame) in self.approvals
+
     def approve(self, object_id: int, frames: int | None = None) -> tuple[int, ...]:
         self.threads.add(threading.get_ident())
         chosen = self.masklets[object_id].frames if frames is None else (frames,)

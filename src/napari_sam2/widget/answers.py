@@ -117,6 +117,7 @@ class SessionLike(Protocol):
     def next_doubtful(self, frame: int, step: int = 1) -> DoubtLike | None: ...  # noqa: D102
     def worst(self, object_id: int) -> DoubtLike | None: ...  # noqa: D102
     def can_approve(self, object_id: int, frame: int) -> bool: ...  # noqa: D102
+    def keeps_pixels(self, object_id: int, frame: int) -> bool: ...  # noqa: D102
     def approved(self, object_id: int) -> Sequence[int]: ...  # noqa: D102
     def approve(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102
     def disapprove(self, object_id: int, frames: int | None = None) -> Sequence[int]: ...  # noqa: D102

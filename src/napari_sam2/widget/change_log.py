@@ -1,7 +1,7 @@
 """What happens to a session beneath the widget: undo, edits, whatever is done to it in the console. No Qt here."""
 
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Changes = dict[int, set[int]]
 """By object ID, the frames on which something may be other than before."""
-_UNKNOWN = -1
+_Look = tuple[int, bool]
+"""What tells the pixels of a mask from those of others, and whether labels show them before those of others."""
+_UNKNOWN: _Look = -1, False
 
 
 class ChangeLog:
@@ -41,8 +43,8 @@ class ChangeLog:
         self._session: SessionLike | None = None
         self._changes: Changes = {}
         self._repainted: Changes = {}
-        # By object ID and frame, the pixels before the step or job that is under way.
-        self._before: dict[tuple[int, int], int | None] = {}
+        # By object ID and frame, what was shown before the step or job that is under way; None for no mask.
+        self._before: dict[tuple[int, int], _Look | None] = {}
         self._reloads = False
         self._has_other_settings = False
 
@@ -116,11 +118,11 @@ class ChangeLog:
         """Note what may change."""
         if self._gathers or not self._is_own:
             self._changes.setdefault(known.object_id, set()).update(frames)
-            masklet = None if self._session is None else self._session.masklets.get(known.object_id)
+            masklets = self._masklets()
             for key in ((known.object_id, frame) for frame in frames):
                 if key not in self._before:
                     # What was stored elsewhere is not shown yet, and may be read already.
-                    self._before[key] = _UNKNOWN if self._reloads else _pixels(masklet, key[1])
+                    self._before[key] = _UNKNOWN if self._reloads else self._look(masklets, *key)
 
     def removing(self, known: "TrackedObject") -> None:
         """Note that all of an object goes."""
@@ -140,19 +142,36 @@ class ChangeLog:
         self._changes, self._repainted, self._before, self._session = {}, {}, {}, None
 
     def _compare(self) -> None:
-        """Note where pixels are others than before."""
+        """Note where labels are others than before."""
         before, self._before = self._before, {}
-        masklets = self._session.masklets if before and self._session is not None else {}
-        for (object_id, frame), pixels in before.items():
-            if pixels != _pixels(masklets.get(object_id), frame):
+        masklets = self._masklets() if before else {}
+        for (object_id, frame), look in before.items():
+            now = self._look(masklets, object_id, frame)
+            if look == now:
+                continue
+            has_other_pixels = look is None or now is None or look[0] != now[0]
+            if has_other_pixels or _meets_another(masklets, object_id, frame):
                 self._repainted.setdefault(object_id, set()).add(frame)
+
+    def _masklets(self) -> "Mapping[int, Masklet]":
+        return {} if self._session is None else self._session.masklets
+
+    def _look(self, masklets: "Mapping[int, Masklet]", object_id: int, frame: int) -> _Look | None:
+        """How the mask of an object looks; None if there is none."""
+        mask = masklets[object_id].get(frame) if object_id in masklets else None
+        if mask is None or self._session is None:
+            return None
+        pixels = zlib.crc32(repr(mask.box).encode() + np.packbits(mask.crop).tobytes())
+        return pixels, self._session.keeps_pixels(object_id, frame)
 
     @property
     def _is_own(self) -> bool:
         return self._worker == get_ident()
 
 
-def _pixels(masklet: "Masklet | None", frame: int) -> int | None:
-    """What tells the pixels of a mask from those of others; None if there is none."""
-    mask = None if masklet is None else masklet.get(frame)
-    return None if mask is None else zlib.crc32(repr(mask.box).encode() + np.packbits(mask.crop).tobytes())
+def _meets_another(masklets: "Mapping[int, Masklet]", object_id: int, frame: int) -> bool:
+    """Whether the box of a mask has pixels in common with that of another object's mask on its frame."""
+    y0, x0, y1, x1 = masklets[object_id][frame].box
+    others = (masklet.get(frame) for i, masklet in masklets.items() if i != object_id)
+    boxes = (mask.box for mask in others if mask is not None)
+    return any(max(y0, box[0]) < min(y1, box[2]) and max(x0, box[1]) < min(x1, box[3]) for box in boxes)

@@ -1,0 +1,18 @@
+"""What the widget is told of a session that others change."""
+
+from napari_sam2.widget.change_log import ChangeLog
+from toy_scene import FAST, STILL, click, run
+
+
+def test_an_approval_repaints_the_frames_where_masks_overlap_and_no_others(session):
+    session.add_prompts(click(0, 1, STILL), click(0, 2, STILL), click(0, 3, FAST))
+    for object_id in (1, 2, 3):
+        run(session, object_ids=[object_id], last=5)
+    log = ChangeLog(lambda: None)
+    log.open(session)
+    for edit in (session.approve, session.disapprove):
+        edit(2, [3, 4])
+        edit(3)
+        changes, repainted = log.take()
+        assert changes == {2: {3, 4}, 3: {*range(6)}}
+        assert repainted == {2: {3, 4}}

@@ -75,6 +75,9 @@ def test_reports_that_could_not_be_written_are_refused_before_the_work(data, mon
     done = run("benchmark", data / "data", "--picture", "report.png", "--measures", "davis")
     assert done.exit_code == 1
     assert "add overlap to --measures" in done.output
+    done = run("benchmark", data / "data", "--out", data / "reports" / "all.json")
+    assert done.exit_code == 1
+    assert "there is no folder" in done.output
 
 
 def test_what_is_done_is_reported_if_a_later_movie_fails(data, movie):

@@ -287,7 +287,7 @@ def _mask(
     point: NDArray[np.float64],
 ) -> FoundMask | None:
     """The mask of some logits (4h, 4w) at source resolution, if it is good enough."""
-    full, offset = paste(logits, window, shape_yx)
+    full, offset = paste(logits, window, shape_yx, above=-wanted.stability_offset)
     outer = int((full > -wanted.stability_offset).sum())
     stability = int((full > wanted.stability_offset).sum()) / outer if outer else 0.0
     inside = (full > 0).cpu().numpy()

@@ -68,11 +68,17 @@ def cover(
         In tokens; a region is larger only for a single window that is.
     side
         In tokens, of every region: for a trunk that knows where in its image it is, and how large that is. Windows that
-        fit into one region together share it.
+        fit into one region together share it; one for which a region leaves no room is a region itself.
     """
     p = scale_of(windows[0]) if windows else None
     if p is None:
         return list(dict.fromkeys(windows))
+    if side is not None:
+        alone = [window for window in dict.fromkeys(windows) if max(window.size) > (side - _PHASE) * STRIDE]
+        if alone:
+            rest = [window for window in windows if window not in alone]
+            return alone + cover(rest, shape_yx, context=context, max_side=max_side, side=side)
+        context = min(context, (side - _PHASE - max(max(window.size) for window in windows) // STRIDE) // 2)
     limits = -(-shape_yx[0] // p), -(-shape_yx[1] // p)
     boxes = sorted({_box(window, p, context, limits) for window in windows})
     spans = _cover(boxes, max_side if side is None else side, 0 if side is None else side * side)

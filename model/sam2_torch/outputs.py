@@ -178,6 +178,11 @@ class FrameMemory:
     features: Tensor | None
     pointer: Tensor
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number of the features is one."""
+        return self.features is None or bool(self.features.isfinite().all())
+
     def to(self, dtype: torch.dtype) -> "FrameMemory":
         """The features in another type; pointers stay as they are, as in the original."""
         return replace(self, features=None if self.features is None else self.features.to(dtype))

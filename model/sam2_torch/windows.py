@@ -164,18 +164,21 @@ def cut_mask(mask: Tensor, window: Window) -> Tensor:
     return (shown >= 0.5).float()
 
 
-def paste(logits: Tensor, window: Window, shape_yx: tuple[int, int]) -> tuple[Tensor, tuple[int, int]]:
-    """Mask logits (h, w) of a window at source resolution: of the part where they may be positive, and where it begins.
+def paste(
+    logits: Tensor, window: Window, shape_yx: tuple[int, int], *, above: float = 0.0
+) -> tuple[Tensor, tuple[int, int]]:
+    """Mask logits (h, w) of a window at source resolution: of the part where they may be higher than `above`.
 
-    Bilinear as `F.interpolate` is, without antialiasing. Beyond the part, no pixel of the frame is positive.
+    Bilinear as `F.interpolate` is, without antialiasing. Beyond the part, no pixel of the frame is higher.
 
     Returns
     -------
-    Logits (Y, X) float, empty if nothing is positive; and the part's first pixel (y, x) in the frame.
+    Logits (Y, X) float, empty if nothing is higher; and the part's first pixel (y, x) in the frame.
     """
     inside = window.part_of(shape_yx)
-    along_y = _reach((logits > 0).any(1), window.height, inside[0])
-    along_x = _reach((logits > 0).any(0), window.width, inside[1])
+    high = logits > above
+    along_y = _reach(high.any(1), window.height, inside[0])
+    along_x = _reach(high.any(0), window.width, inside[1])
     offset = (window.y0 + along_y.start, window.x0 + along_x.start)
     rows = _between(logits.float(), along_y, window.height)
     if not rows.numel():
@@ -184,12 +187,12 @@ def paste(logits: Tensor, window: Window, shape_yx: tuple[int, int]) -> tuple[Te
     return full[:, along_x], offset
 
 
-def _reach(positive: Tensor, length: int, inside: slice) -> slice:
-    """Which of `length` pixels a line of logits can make positive, of those inside the frame."""
-    place = positive.nonzero()[:, 0].tolist()
+def _reach(high: Tensor, length: int, inside: slice) -> slice:
+    """Which of `length` pixels the high ones of a line of logits can make high, of those inside the frame."""
+    place = high.nonzero()[:, 0].tolist()
     if not place:
         return slice(inside.start, inside.start)
-    scale = length / len(positive)
+    scale = length / len(high)
     first, last = math.floor((place[0] - 0.5) * scale), math.ceil((place[-1] + 1.5) * scale)
     start = min(max(first, inside.start), inside.stop)
     return slice(start, max(start, min(last, inside.stop)))

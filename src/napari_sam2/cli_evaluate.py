@@ -53,7 +53,9 @@ def evaluate(
         from napari_sam2.io.label_files import open_labels
 
         _check(measures, out, picture)
-        rules = ComparisonRules(_names(measures), leave_out_ends=davis_ends, match=match, only_found=only_found)
+        rules = ComparisonRules(
+            _names(measures), leave_out_ends=davis_ends, match=match, only_found=only_found, draws=picture is not None
+        )
         entries = find_entries(truth)
         scores = []
         for entry in entries:
@@ -98,7 +100,7 @@ def benchmark(
             new_objects=new,
             corrections=CORRECTIONS.get(corrections.value),
             clicks=ClickRules(clicks_per_frame, max_corrections),
-            comparison=ComparisonRules(_names(measures), leave_out_ends=davis_ends),
+            comparison=ComparisonRules(_names(measures), leave_out_ends=davis_ends, draws=picture is not None),
         )
         entries = find_entries(data, names or ())
         network, scores = load_model(model, device=device), []
@@ -119,6 +121,9 @@ def _check(measures: str | None, out: Path | None, picture: Path | None) -> None
 
     if out is not None:
         check_report_name(out)
+    for path in (out, picture):
+        if path is not None and not path.resolve().parent.is_dir():
+            raise EvaluationError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     if picture is not None and measures is not None and "overlap" not in (_names(measures) or ()):
         raise EvaluationError("--picture draws IoU over frames: add overlap to --measures")
 

@@ -8,12 +8,13 @@ from typing import TypeVar
 from napari_sam2.devices import give_back_memory, is_out_of_memory
 from napari_sam2.errors import DeviceError, NapariSam2Warning
 from sam2_torch.network import SAM2
-from sam2_torch.outputs import MaskPrediction
+from sam2_torch.outputs import FrameMemory, MaskPrediction
 
 OBJECTS_PER_BATCH = 32
 
 A = TypeVar("A")
 R = TypeVar("R")
+Made = TypeVar("Made", MaskPrediction, FrameMemory)
 
 
 class NetworkRuns:
@@ -61,11 +62,11 @@ class NetworkRuns:
         return work()
 
 
-def checked(prediction: MaskPrediction) -> MaskPrediction:
-    """The prediction, if all its numbers are numbers. Raises DeviceError otherwise."""
-    if not prediction.is_finite:
+def checked(made: Made) -> Made:
+    """What the network made, if all its numbers are numbers. Raises DeviceError otherwise."""
+    if not made.is_finite:
         raise DeviceError(
-            f"The network gave numbers that are not finite on the device {prediction.logits.device}. "
+            f"The network gave numbers that are not finite on the device {made.pointer.device}. "
             "Choose another device, or float32 instead of bfloat16."
         )
-    return prediction
+    return made

@@ -208,23 +208,27 @@ class Follower:
             if followed.diameter is None:
                 # What its prompts told has gone with them.
                 followed.diameter = self.windows.common(2 * (mask.area / np.pi) ** 0.5)
-            window = self.windows.on(followed, mask.centroid)
-            features = self.encoder.encode(mask.frame, [window])
-            memory = self._memorize(features, self._given(mask, window), prompted=True)
-            followed.bank.add(mask.frame, memory, prompted=True)
+            followed.bank.add(mask.frame, self._memory_of(followed, mask, prompted=True), prompted=True)
 
     @torch.inference_mode()
     def rebuild(self, followed: FollowedObject, masks: Iterable[FrameMask], *, frame: int, direction: int) -> None:
         """Memorize stored masks in place of the memories that `frame` would read and the bank has forgotten."""
         for mask in masks:
-            window = self.windows.on(followed, mask.centroid)
-            prediction = self._given(mask, window)
-            features = self.encoder.encode(mask.frame, [window])
-            memory = self._memorize(features, prediction, prompted=False)
+            memory = self._memory_of(followed, mask, prompted=False)
             followed.bank.restore(
                 mask.frame, memory if followed.bank.reads_features(mask.frame, frame) else memory.pointer_only()
             )
         followed.bank.prune(frame - direction)
+
+    def _memory_of(self, followed: FollowedObject, mask: FrameMask, *, prompted: bool) -> FrameMemory:
+        """What a mask that is given as the answer leaves behind."""
+        window = self.windows.on(followed, mask.centroid)
+
+        def work() -> FrameMemory:
+            features = self.encoder.encode(mask.frame, [window])
+            return self._memorize(features, self._given(mask, window), prompted=prompted)
+
+        return self._runs.on_a_sound_device(work)
 
     @torch.inference_mode()
     def track(self, frame: int, objects: Sequence[FollowedObject], direction: int) -> dict[int, Sighting]:
@@ -252,7 +256,8 @@ class Follower:
 
     def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
         features = self.encoder.encode(frame, [window for _, window, _ in looks])
-        selections = stack_selections([selection for _, _, selection in looks]).to(self.model.device)
+        # Since they were made, the model may have moved to the CPU.
+        selections = stack_selections([selection.to(self.model.device) for _, _, selection in looks])
         prediction = checked(self._track(features, selections)).without_candidates()
         shown = prediction.to(torch.device("cpu"))  # all of them in one go
         return [
@@ -331,14 +336,17 @@ class Follower:
 
     def _memorize(self, features: FrameFeatures, prediction: MaskPrediction, *, prompted: bool) -> FrameMemory:
         above = self._tuning.score_threshold
-        return memorize(self.model, features, prediction, prompted=prompted, present_above=above).to(torch.bfloat16)
+        memory = memorize(self.model, features, prediction, prompted=prompted, present_above=above)
+        return checked(memory.to(torch.bfloat16))
 
     def look_at(self, followed: FollowedObject, yx: tuple[float, float]) -> None:
         """Look for the object around (y, x) next."""
         followed.window = self.windows.on(followed, yx)
 
     def _seen(self, window: Window, prediction: MaskPrediction, claim: int) -> SeenMask:
-        logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx)
+        threshold = self._tuning.mask_threshold
+        logits, offset = paste(prediction.logits[0, 0].cpu(), window, self.video.shape_yx, above=threshold)
         score, iou = float(prediction.object_score[0]), float(prediction.predicted_iou[0])
-        above = logits.numpy() - np.float32(self._tuning.mask_threshold)
-        return SeenMask(above, offset, score, iou, claim, self._tuning.score_threshold).cleaned(self.cleaning)
+        return SeenMask(
+            logits.numpy() - np.float32(threshold), offset, score, iou, claim, self._tuning.score_threshold
+        ).cleaned(self.cleaning)

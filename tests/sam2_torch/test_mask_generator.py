@@ -104,6 +104,20 @@ def test_thresholds(seer):
     assert count(box_nms_thresh=1.0) > 10, "the same disc from many points"
 
 
+def test_masks_in_a_halo_are_not_stable(seer, monkeypatch):
+    """What is between the offset and 0 counts wherever it is, as in the original."""
+    generator = MaskGenerator(seer, GeneratorSettings(points_per_side=24, stability_score_thresh=0.5))
+    assert generator.generate(image_of(discs()))
+    real = seer.propose
+
+    def in_a_halo(*arguments):
+        proposals = real(*arguments)
+        return replace(proposals, logits=proposals.logits.clamp(min=-0.5))
+
+    monkeypatch.setattr(mask_generator, "propose", in_a_halo)
+    assert generator.generate(image_of(discs())) == []
+
+
 def test_batches_and_progress(seer):
     settings = GeneratorSettings(points_per_side=5, points_per_batch=10)
     steps = list(MaskGenerator(seer, settings).search(image_of(discs())))

@@ -128,6 +128,16 @@ def test_equal_windows_are_encoded_once():
     assert len(cover([window_at(4, 6)] * 5, (2000, 2000))) == 1
 
 
+@given(st.sampled_from([12, 32, 48, 60, 62, 64]), st.lists(st.tuples(*[st.integers(-40, 200)] * 2), min_size=1))
+def test_regions_of_one_side_hold_windows_of_any_size(tokens, places):
+    """For a trunk that knows how large its image is; windows on odd tokens too."""
+    windows = [window_at(top, left, tokens) for top, left in places]
+    regions = cover(windows, (180 * P, 150 * P), side=64)
+    assert {region.size for region in regions} == {(64 * STRIDE, 64 * STRIDE)}
+    for window in windows:
+        assert any(cut_from(numbered(region), region, window) is not None for region in regions)
+
+
 def test_nothing_needs_no_region():
     assert cover([], (100, 100)) == []
 

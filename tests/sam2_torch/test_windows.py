@@ -82,18 +82,19 @@ def test_a_window_outside_the_frame_shows_nothing_of_a_mask():
     y0=st.integers(-30, 40),
     x0=st.integers(-30, 40),
     seed=st.integers(0, 9),
+    above=st.sampled_from([0.0, -1.0, -3.0, 2.0]),
 )
-def test_pasted_is_what_interpolation_of_the_whole_gives_where_anything_is_positive(height, width, y0, x0, seed):
+def test_pasted_is_what_interpolation_of_the_whole_gives_where_it_is_high(height, width, y0, x0, seed, above):
     logits = torch.randn(16, 16, generator=torch.Generator().manual_seed(seed)) - (1.5 if seed % 3 else 9)
     window, shape = Window(y0, x0, height, width, (64, 64)), (64, 72)
-    pasted, (oy, ox) = paste(logits, window, shape)
-    found = torch.full(shape, -1.0)
+    pasted, (oy, ox) = paste(logits, window, shape, above=above)
+    found = torch.full(shape, above)
     found[oy : oy + pasted.shape[0], ox : ox + pasted.shape[1]] = pasted
     whole = torch.nn.functional.interpolate(logits[None, None], size=(height, width), mode="bilinear")[0, 0]
-    expected = torch.full(shape, -1.0)
+    expected = torch.full(shape, above)
     rows, columns = window.part_of(shape)
     expected[y0 + rows.start : y0 + rows.stop, x0 + columns.start : x0 + columns.stop] = whole[rows, columns]
-    assert torch.allclose(found.clamp(min=0), expected.clamp(min=0), atol=1e-5)
+    assert torch.allclose(found.clamp(min=above), expected.clamp(min=above), atol=1e-5)
 
 
 PLACES = st.tuples(st.floats(0, 1), st.floats(0, 1))

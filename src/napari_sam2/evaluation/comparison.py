@@ -59,12 +59,15 @@ class ComparisonRules:
         Pair objects by their overlap, not by their IDs; see `match_objects`.
     only_found
         Of the true objects, only those that the result has; by default all of them, and those it lacks count as 0.
+    draws
+        IoU over the frames is wanted for a picture, so `overlap` is measured by default, too.
     """
 
     measures: tuple[str, ...] | None = None
     leave_out_ends: bool = False
     match: bool = False
     only_found: bool = False
+    draws: bool = False
 
     def __post_init__(self) -> None:
         if strangers := [name for name in self.measures or () if name not in MEASURES]:
@@ -103,7 +106,9 @@ def compare(
     labels = labels.at(truth.numbers)
     if rules.match:
         labels = match_objects(truth, labels)
-    default = ("ctc",) if truth.numbered and truth.lines is not None else ("overlap", "davis", "switches")
+    default: tuple[str, ...] = ("overlap", "davis", "switches")
+    if truth.numbered and truth.lines is not None:
+        default = ("overlap", "ctc") if rules.draws else ("ctc",)
     measures = default if rules.measures is None else rules.measures
     scores = MovieScores(name, len(truth), (), {})
     ids = list(object_ids or ()) or _objects(truth, labels, rules, by_id=measures != ("ctc",))

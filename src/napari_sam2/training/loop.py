@@ -88,7 +88,7 @@ def train(
     for step, clips in zip(steps, batches(settings, run.step, pinned=device != "cpu"), strict=True):
         batch, stage = clips.to(device), settings.stage(step)
         if step == stage.first:
-            if stage.name == "clips" and (start is None or step > 0):
+            if stage.name == "clips" and start is None:
                 prepare_memory(run.model, batch)
                 _blend(run.average, run.model, 0.0)
             run.stage, run.optimizer = stage.name, optimizer_of(run.model, run.head, settings, stage)

@@ -38,7 +38,7 @@ class LazyArray(Protocol):
 
 
 def open_movie_file(path: Path) -> LazyArray:
-    """Open a TIFF, a .zarr folder, or a folder with one TIFF, JPEG or PNG a frame (in the order of their names).
+    """Open a TIFF, a .zarr folder, or a folder with one TIFF, JPEG or PNG a frame; see `FrameFolder`.
 
     Raises
     ------
@@ -177,13 +177,14 @@ class ZarrMovie:
 
 
 class FrameFolder:
-    """A folder with one file a frame, in the order of the names.
+    """A folder with one file a frame, in the order of the names, and of the numbers in them: t9.tif before t10.tif.
 
     TIFFs, as the Cell Tracking Challenge has them; without any TIFF, JPEGs or PNGs, as sets of videos have them.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        files = sorted(entry for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        names = sorted(entry.name for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        files = [Path(path, name) for name in tifffile.natural_sorted(names)]
         tiffs = [entry for entry in files if entry.suffix.lower() in TIFF_SUFFIXES]
         self.paths = tiffs or [entry for entry in files if entry.suffix.lower() in PICTURE_SUFFIXES]
         if not self.paths:

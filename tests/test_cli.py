@@ -80,8 +80,9 @@ def test_everything_writes_labels_and_clicks_that_can_be_tracked(files):
     assert len(clicks) == labels.max() >= 4
     assert f"of {len(clicks)} cells" in done.output
     assert all(click.frame == 1 and labels[0, int(click.y), int(click.x)] == click.object_id for click in clicks)
-    done = run("track", files / "movie.tif", "--points", out / "clicks.csv", "--out", out / "tracked")
-    assert done.exit_code == 0, done.output
+    for prompts in (("--points", out / "clicks.csv"), ("--labels", out, "--labels-frame", 1)):
+        done = run("track", files / "movie.tif", *prompts, "--out", out / "tracked")
+        assert done.exit_code == 0, done.output
     done = run("everything", files / "movie.tif", "--out", out, "--quality", 2)
     assert done.exit_code == 1
     assert "Error: quality is 2.0, expected 0 (take all masks) to 1" in done.output

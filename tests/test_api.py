@@ -11,11 +11,13 @@ import tifffile
 import napari_sam2
 from napari_sam2.api import TrackResult, read_points
 from napari_sam2.errors import CheckpointError, MovieError, NapariSam2Error, PromptError
+from napari_sam2.input_choice import InputChoice
 from napari_sam2.io.clicks import write_clicks
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.synthetic import render_movie
+from napari_sam2.video import Video
 from test_tracking_session import SPEC
 
 
@@ -87,6 +89,14 @@ def test_frames_may_be_limited(movie, model):
     assert result.masklets[1].frames == (1, 2)
     with pytest.raises(PromptError, match="No frames from 3 to 2"):
         napari_sam2.track(movie, [(1, 62, 69)], model=model, first=3, last=2)
+
+
+def test_contrast_is_not_ignored_where_the_movie_is_opened_already(movie, model):
+    stack = np.stack([movie * 0, movie], axis=1)
+    video = Video.open(stack, InputChoice("TZYX", plane=1), contrast=(10, 200))
+    assert napari_sam2.open_session(video, model=model, contrast=(10, 200)).video is video
+    with pytest.raises(MovieError, match="is opened already, with a contrast of 10 to 200: choose another one when"):
+        napari_sam2.open_session(video, model=model, contrast=(100, 4000))
 
 
 def test_settings_of_memory_reach_the_session(movie, model):

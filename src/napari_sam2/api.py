@@ -104,7 +104,7 @@ def open_session(
     diameter
         Typical diameter of an object in source pixels; estimated by default.
     contrast
-        Intensities that become black and white; by default percentiles of sampled frames.
+        Intensities that become black and white; by default percentiles of sampled frames. A Video has its own.
     device, precision, windows
         See `load_model`.
     max_prompted, restart_at_prompts, memory_policy, max_recent

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from operator import index
 from typing import Any
@@ -69,6 +70,7 @@ class Video:
         self._dtype = _real_dtype(data, name)
         self._rgb, self._frame_shape = _frame_layout(tuple(int(n) for n in data.shape), rgb, name)
         self._num_frames = int(data.shape[0])
+        self._is_contrast_given = contrast is not None
         self._contrast = None if contrast is None else checked_contrast(contrast)
         self._contrast_lock = threading.Lock()
 
@@ -78,7 +80,8 @@ class Video:
     ) -> "Video":
         """Open a path (TIFF, .zarr folder, folder of TIFFs), an array, or an object with `.data` such as a layer.
 
-        Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is.
+        Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is, and nothing else can be
+        chosen of it.
 
         Parameters
         ----------
@@ -97,6 +100,13 @@ class Video:
         if isinstance(source, Video):
             if choice is not None and choice != source.choice:
                 raise MovieError(f"{source.name} is opened already: choose axes, planes and channels when opening it")
+            if contrast is not None and checked_contrast(contrast) != source.contrast:
+                low, high = source.contrast
+                raise MovieError(
+                    f"{source.name} is opened already, with a contrast of {low:g} to {high:g}: choose another one when "
+                    "opening it, Video.open(movie, choice, contrast=...), and of several channels in "
+                    "InputChoice(contrasts=...)"
+                )
             return source
         data, rgb, name = open_source(source)
         if choice is None:
@@ -105,6 +115,14 @@ class Video:
             choice = choice.of(data.shape, axes_of(source, data, rgb=rgb), name)
             video = _chosen(data, choice, contrast, name)
         video.source = source
+        return video
+
+    def shown_at(self, contrast: tuple[float, float]) -> "Video":
+        """The same movie at a contrast; as it is if its own was given. Both read from one source."""
+        if self._is_contrast_given:
+            return self
+        video = copy(self)
+        video._contrast, video._contrast_lock = checked_contrast(contrast), threading.Lock()
         return video
 
     def close(self) -> None:

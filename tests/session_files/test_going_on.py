@@ -7,6 +7,7 @@ import torch
 from napari_sam2.api import go_on, open_session, reopen_session
 from napari_sam2.errors import PromptError, SessionError
 from napari_sam2.prompts import PointPrompt
+from napari_sam2.video import Video
 from parity.networks import REDUCED, filled
 from parity.reference import spec
 from toy_model import ToyModel
@@ -167,6 +168,21 @@ def test_row35_a_changed_movie_is_refused_unless_it_is_wanted(toy, tmp_path, oth
     opened = again(toy, tmp_path / "s.sam2", movie=other, despite_changes=True)
     opened.close()
     again(toy, tmp_path / "s.sam2", movie=other).close()
+
+
+def test_row35_a_movie_at_another_contrast_is_refused_unless_it_is_wanted(toy, tmp_path):
+    begin(toy, tmp_path / "s.sam2", movie=Video(movie(), contrast=(0, 2)), contrast=None).close()
+    opened = again(toy, tmp_path / "s.sam2", movie=Video(movie()))
+    assert opened.video.contrast == (0, 2), "where none was chosen, that of the session counts"
+    opened.close()
+    other = Video(movie(), contrast=(0, 4))
+    with pytest.raises(SessionError, match="its contrast is 0 to 4, and was 0 to 2; give the movie it was made on, or"):
+        again(toy, tmp_path / "s.sam2", movie=other)
+    again(toy, tmp_path / "s.sam2", movie=Video(movie(), contrast=(0, 2))).close()
+    again(toy, tmp_path / "s.sam2", movie=other, despite_changes=True).close()
+    opened = again(toy, tmp_path / "s.sam2")
+    assert opened.video.contrast == (0, 4)
+    opened.close()
 
 
 def test_row35_the_byte_order_of_a_movie_does_not_matter(toy, tmp_path):

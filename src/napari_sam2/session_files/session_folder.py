@@ -133,8 +133,8 @@ def reopen_session(
     device
         As for `open_session`.
     despite_changes
-        Take a movie whose pixels have changed or that has another contrast, or another model. With another model, prompts
-        are answered anew when they are next propagated.
+        Take a movie whose pixels or contrast have changed, or another model. With another model, prompts are answered
+        anew when they are next propagated.
     read_only
         Only look at it.
     history_bytes

@@ -78,7 +78,7 @@ class Video:
     def open(
         cls, source: Any, choice: InputChoice | None = None, *, contrast: tuple[float, float] | None = None
     ) -> "Video":
-        """Open a path (TIFF, .zarr folder, folder of TIFFs), an array, or an object with `.data` such as a layer.
+        """Open a path (see `open_movie_file`), an array, or an object with `.data` such as a layer.
 
         Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is, and nothing else can be
         chosen of it.

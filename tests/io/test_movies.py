@@ -238,7 +238,7 @@ def test_what_cannot_be_opened(tmp_path):
         open_movie_file(tmp_path)
     path = tmp_path / "movie.nd2"
     path.write_bytes(b"x")
-    with pytest.raises(MovieError, match=r"movie.nd2: expected a TIFF, a .zarr folder or a folder of TIFFs"):
+    with pytest.raises(MovieError, match=r"movie.nd2: expected a TIFF, .zarr folder, or folder of TIFFs, JPEGs"):
         open_movie_file(path)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_sam2.errors import MovieError
-from napari_sam2.input_choice import axes_of_names, axes_of_tiff
+from napari_sam2.input_choice import MOVIES, axes_of_names, axes_of_tiff
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -54,7 +54,7 @@ def open_movie_file(path: Path) -> LazyArray:
             return _open_zarr(path)
         if path.is_dir():
             return FrameFolder(path)
-        raise ValueError("expected a TIFF, a .zarr folder or a folder of TIFFs; convert it, or open it in napari")
+        raise ValueError(f"expected a {MOVIES}; convert it, or open it in napari")
     except Exception as exc:
         raise MovieError(f"cannot open the movie {path}: {exc}") from exc
 

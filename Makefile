@@ -6,7 +6,8 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
-# Installed first and by itself, so that pip may settle on a CPU build: on Linux newer ones drag in gigabytes of CUDA.
+# Installed first and by itself. PyPI's torch for Linux brings gigabytes of CUDA; for another build name its index, too:
+# TORCH="torch --index-url https://download.pytorch.org/whl/cpu"
 TORCH ?= torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
@@ -82,7 +83,7 @@ format: $(STAMP)  ## let ruff format and fix what it can
 	@$(BIN)/ruff format
 
 clean:  ## remove what was built and cached
-	@rm -rf build dist $(OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
+	@rm -rf build dist $(OUT) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find src model tests scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 distclean: clean  ## remove .venv as well

@@ -1,5 +1,6 @@
 """Tracking in three lines, and everything that may be handed to it."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 import tifffile
 
 import napari_sam2
-from napari_sam2.api import read_points
+from napari_sam2.api import TrackResult, read_points
 from napari_sam2.errors import CheckpointError, MovieError, NapariSam2Error, PromptError
+from napari_sam2.input_choice import InputChoice
 from napari_sam2.io.clicks import write_clicks
 from napari_sam2.io.tracks import read_tracks
+from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.synthetic import render_movie
+from napari_sam2.video import Video
 from test_tracking_session import SPEC
 
 
@@ -41,6 +45,28 @@ def test_three_lines_from_a_file(tmp_path, movie):
     assert rows[0].area == (labels[0] == 1).sum()
 
 
+def test_row22_saving_holds_few_masks_at_a_time(tmp_path):
+    masklets, count = {i: Masklet(i) for i in (2, 1)}, 4000
+    for i, masklet in masklets.items():
+        for t in range(count):
+            masklet.add(FrameMask(t, i, (0, 0, 3, 3), np.ones((3, 3), bool), 3.0, 0.9))
+    session = SimpleNamespace(
+        # The labels of all frames would take long to write.
+        video=SimpleNamespace(num_frames=1, shape_yx=(4, 4)),
+        masklets=masklets,
+        labels=lambda t: np.eye(4, dtype=np.uint32),
+        confidence=lambda i: (np.array(masklets[i].frames), np.full(count, 0.25 * i)),
+    )
+    tracemalloc.start()
+    try:
+        TrackResult(session).save(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 100 * 2 * count
+    finally:
+        tracemalloc.stop()
+    rows = [(r.object_id, r.frame, r.confidence) for r in read_tracks(tmp_path / "tracks.csv")]
+    assert rows == [(i, t, 0.25 * i) for i in (1, 2) for t in range(count)]
+
+
 def test_progress_counts_up(movie, model):
     calls = []
     napari_sam2.track(
@@ -63,6 +89,14 @@ def test_frames_may_be_limited(movie, model):
     assert result.masklets[1].frames == (1, 2)
     with pytest.raises(PromptError, match="No frames from 3 to 2"):
         napari_sam2.track(movie, [(1, 62, 69)], model=model, first=3, last=2)
+
+
+def test_contrast_is_not_ignored_where_the_movie_is_opened_already(movie, model):
+    stack = np.stack([movie * 0, movie], axis=1)
+    video = Video.open(stack, InputChoice("TZYX", plane=1), contrast=(10, 200))
+    assert napari_sam2.open_session(video, model=model, contrast=(10, 200)).video is video
+    with pytest.raises(MovieError, match="is opened already, with a contrast of 10 to 200: choose another one when"):
+        napari_sam2.open_session(video, model=model, contrast=(100, 4000))
 
 
 def test_settings_of_memory_reach_the_session(movie, model):

@@ -174,6 +174,21 @@ def test_numbers_that_are_not_finite_elsewhere_are_an_error(session, monkeypatch
         list(session.propagate("forward"))
 
 
+def test_no_memory_is_kept_whose_numbers_are_not_finite(session, monkeypatch):
+    _answer_all(session)
+    real = propagation.memorize
+
+    def wrong(*args, **more):
+        memory = real(*args, **more)
+        return dataclasses.replace(memory, features=memory.features * torch.nan)
+
+    monkeypatch.setattr(propagation, "memorize", wrong)
+    with pytest.raises(DeviceError, match=r"not finite.*cpu"):
+        list(session.propagate("forward"))
+    monkeypatch.setattr(propagation, "memorize", real)
+    assert all(len(result.masks) for result in session.propagate("forward"))
+
+
 @pytest.mark.parametrize(("told", "kept"), [(None, "256"), ("7", "7")])
 def test_few_kernels_are_kept_unless_the_environment_says_otherwise(monkeypatch, told, kept):
     name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"

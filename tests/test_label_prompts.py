@@ -1,6 +1,8 @@
 """Labels of one frame as prompts."""
 
 import os
+import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -88,6 +90,49 @@ def test_files(tmp_path, name):
     assert [p.object_id for p in prompts_from_labels(path, 1)] == [1, 7]
 
 
+@pytest.mark.parametrize("place", ["mask.png", "masks/t003.png"])
+@pytest.mark.parametrize("values", [(255, 255), (1, 255)])
+def test_in_pngs_255_is_a_label_like_the_others(tmp_path, place, values):
+    path = tmp_path / place
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(two(np.uint8, values)).save(path)
+    given = path if path.parent == tmp_path else path.parent
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "object 255 is in several pieces")
+        assert {p.object_id: p.crop.sum() for p in prompts_from_labels(given, 3)}[255] == (
+            74 if values[0] == 255 else 50
+        )
+
+
+def test_row22_of_a_long_stack_one_frame_is_read(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "long.tif") as tif:
+        for t in range(60):
+            tif.write(np.full((256, 256), t, np.uint16), contiguous=False)
+    tracemalloc.start()
+    try:
+        (prompt,) = prompts_from_labels(tmp_path / "long.tif", 40)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert prompt.object_id == 40 and peak < 60 * 256 * 256
+
+
+def test_folders_of_one_frame_and_of_several(tmp_path):
+    """A stack of one frame, as `everything` writes it, is of any frame; files with numbers are of theirs."""
+    tifffile.imwrite(tmp_path / "labels.tif", two()[None], photometric="minisblack", metadata={"axes": "TYX"})
+    assert [p.object_id for p in prompts_from_labels(tmp_path, 5)] == [1, 7]
+    tifffile.imwrite(tmp_path / "labels.tif", np.stack([two()] * 4), photometric="minisblack", metadata={"axes": "TYX"})
+    with pytest.raises(PromptError, match="are of the frames 0 to 3, and there are none of frame 5"):
+        prompts_from_labels(tmp_path, 5)
+    numbered = tmp_path / "numbered"
+    numbered.mkdir()
+    for number, message in ((2, "are of frame 2, and"), (9, "are of 2 frames, 2, 9, and")):
+        tifffile.imwrite(numbered / f"mask{number:03d}.tif", two())
+        with pytest.raises(PromptError, match=f"{message} there are none of frame 5"):
+            prompts_from_labels(numbered, 5)
+    assert [p.object_id for p in prompts_from_labels(numbered, 9)] == [1, 7]
+
+
 class Trap:
     """Makes a folder when it is unpickled."""
 
@@ -108,7 +153,7 @@ def test_row38_files_that_cannot_be_read_run_nothing(tmp_path):
     with pytest.raises(PromptError, match="cannot read labels"):
         prompts_from_labels(tmp_path / "none.tif", 0)
     tifffile.imwrite(tmp_path / "stack.tif", np.zeros((3, 8, 8), np.uint8), photometric="minisblack")
-    with pytest.raises(PromptError, match="the frames 0 to 2, and no frame 5"):
+    with pytest.raises(PromptError, match="of the frames 0 to 2, and there are none of frame 5"):
         prompts_from_labels(tmp_path / "stack.tif", 5)
 
 

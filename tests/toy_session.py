@@ -13,9 +13,8 @@ def movie():
 
 
 def begin(toy, folder, **settings):
-    return open_session(
-        movie(), **{"model": toy, "contrast": (0, 1), "diameter": 2 * RADIUS, "autosave": folder} | settings
-    )
+    defaults = {"movie": movie(), "model": toy, "contrast": (0, 1), "diameter": 2 * RADIUS, "autosave": folder}
+    return open_session(**defaults | settings)
 
 
 def again(toy, folder, **settings):

@@ -1,7 +1,7 @@
 """Tracking, and finding cells, in a few lines, from a script or the napari console."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from napari_sam2.found_objects import Everything
 from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
-from napari_sam2.io.tracks import write_tracks
+from napari_sam2.io.tracks import TrackRow, write_tracks
 from napari_sam2.masklets import Masklet
 from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.models import load_model
@@ -67,9 +67,12 @@ class TrackResult:
         with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
             for t in range(video.num_frames):
                 writer.write(t, self.session.labels(t))
-        sure = {i: dict(zip(*self.session.confidence(i), strict=True)) for i in self.masklets}
-        masks = (mask for m in self.masklets.values() for mask in m.values())
-        write_tracks(folder / "tracks.csv", masks, lambda mask: float(sure[mask.object_id][mask.frame]))
+        write_tracks(folder / "tracks.csv", self._rows())
+
+    def _rows(self) -> Iterator[TrackRow]:
+        for object_id, masklet in sorted(self.masklets.items()):
+            for frame, value in zip(*self.session.confidence(object_id), strict=True):
+                yield TrackRow.of(masklet[int(frame)], float(value))
 
 
 def open_session(
@@ -101,7 +104,7 @@ def open_session(
     diameter
         Typical diameter of an object in source pixels; estimated by default.
     contrast
-        Intensities that become black and white; by default percentiles of sampled frames.
+        Intensities that become black and white; by default percentiles of sampled frames. A Video has its own.
     device, precision, windows
         See `load_model`.
     max_prompted, restart_at_prompts, memory_policy, max_recent

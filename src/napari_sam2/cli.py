@@ -23,6 +23,7 @@ from napari_sam2.cli_options import (
     given_options,
     progress_bar,
 )
+from napari_sam2.input_choice import MOVIES
 from napari_sam2.settings import EverythingSettings, help_of
 
 app = typer.Typer(help="Track cells through microscopy movies with SAM 2.", no_args_is_help=True, add_completion=False)
@@ -57,11 +58,14 @@ PrecisionOption = Annotated[
 @app.command()
 def track(
     context: typer.Context,
-    movie: Annotated[Path, typer.Argument(help="TIFF, .zarr folder, or folder of TIFFs.")],
+    movie: Annotated[Path, typer.Argument(help=f"{MOVIES}.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and tracks.csv.")],
     points: Annotated[Path | None, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Labels of one frame, as of Cellpose, whose objects are followed: TIFF or PNG.")
+        Path | None,
+        typer.Option(
+            help="Labels, as of Cellpose, whose objects are followed: TIFF, PNG, .npy file, or folder of results."
+        ),
     ] = None,
     labels_frame: Annotated[int, typer.Option(help="The frame that the labels are of, counted from 0.")] = 0,
     axes: AxesOption = None,
@@ -137,7 +141,7 @@ def track(
 
 @app.command()
 def everything(
-    image: Annotated[Path, typer.Argument(help="A picture or a movie: TIFF, .zarr folder, or folder of TIFFs.")],
+    image: Annotated[Path, typer.Argument(help=f"A picture, or a movie: {MOVIES}.")],
     out: Annotated[Path, typer.Option(help="Folder for labels.tif and clicks.csv.")],
     frame: Annotated[int, typer.Option(help="Which frame of a movie, counted from 0.")] = 0,
     axes: AxesOption = None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ModelOption = Annotated[
     str, typer.Option(help="A name from `napari-sam2 models list`, or the path of a .safetensors or .pt file.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, mps, cuda, or one of several such as cuda:1.")]
 
 AxesOption = Annotated[
     str | None,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -16,6 +16,13 @@ class OptimizerOption(StrEnum):
     float32 = "float32"
     bfloat16 = "bfloat16"
     none = "none"
+
+
+class LearnsOption(StrEnum):
+    """Which parts of the network learn."""
+
+    all = "all"
+    heads = "heads"
 
 
 def train(
@@ -31,7 +38,7 @@ def train(
     correction_share: Annotated[float | None, typer.Option(help="How often one more click follows.")] = None,
     corrections: Annotated[int | None, typer.Option(help="At most so many clicks follow the first.")] = None,
     idle_share: Annotated[float | None, typer.Option(help="Of these, how many tell nothing new.")] = None,
-    learns: Annotated[Literal["all", "heads"] | None, typer.Option(help="Which parts learn.")] = None,
+    learns: Annotated[LearnsOption | None, typer.Option(help="Which parts learn.")] = None,
     objects: Annotated[int | None, typer.Option(help="Objects clicked in each image or clip.")] = None,
     surroundings: Annotated[
         int | None,
@@ -73,7 +80,7 @@ def train(
             "correction_share": correction_share,
             "corrections": corrections,
             "idle_share": idle_share,
-            "learns": learns,
+            "learns": None if learns is None else learns.value,
             "objects": objects,
             "surroundings": surroundings,
             "layer_decay": layer_decay,

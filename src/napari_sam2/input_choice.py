@@ -12,6 +12,8 @@ from napari_sam2.errors import MovieError
 Projection = Literal["max", "mean"]
 PROJECTIONS: tuple[Projection, ...] = ("max", "mean")
 MAX_CHANNELS = 3
+MOVIES = "TIFF, .zarr folder, or folder of TIFFs, JPEGs or PNGs"
+"""What a movie may be on disk."""
 _MEANINGS = {
     "T": ("t", "time", "frame", "frames"),
     "Z": ("z", "plane", "slice", "depth"),

@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_sam2.errors import EvaluationError, PromptError
-from napari_sam2.io.label_files import open_labels, read_palette
+from napari_sam2.io.label_files import open_labels, read_png
+from napari_sam2.io.label_movie import LabelMovie
+from napari_sam2.io.movies import LazyArray, TiffMovie
 from napari_sam2.prompts import MAX_OBJECT_ID, MaskPrompt
 
 
@@ -29,7 +32,7 @@ def prompts_from_labels(
     ----------
     labels
         (Y, X) whole numbers or bool, as large as a frame, 0 for none; axes of length one are dropped. Or the path of a
-        file with them: a TIFF, a PNG in gray levels or with a palette, an .npy file.
+        file with them: a TIFF, a PNG in gray levels or with a palette, an .npy file, a folder of results.
     frame
         The frame of the movie that they are of, from 0.
     taken
@@ -87,12 +90,12 @@ def prompts_from_labels(
 
 
 def read_labels(path: str | os.PathLike[str], frame: int) -> NDArray[Any]:
-    """The labels (Y, X) of one frame in a file: a picture of one frame, or a stack, from which the frame is taken.
+    """The labels (Y, X) of one frame in a file: a picture of one frame, or a stack, of which only the frame is read.
 
     Raises
     ------
     PromptError
-        If there are none.
+        If there are none of this frame.
     """
     path = Path(path)
     try:
@@ -100,11 +103,11 @@ def read_labels(path: str | os.PathLike[str], frame: int) -> NDArray[Any]:
             # Without pickle: nothing in the file is executed.
             return _of_frame(np.load(path, mmap_mode="r", allow_pickle=False), frame, path)
         if path.suffix.lower() == ".png":
-            return read_palette(path)
+            return read_png(path)
         if path.is_dir():
-            movie = open_labels(path)
-            return np.asarray(movie.read(movie.numbers.index(frame)))
-        return _of_frame(_tiff(path), frame, path)
+            return _in_folder(open_labels(path, void=None), frame, path)
+        with closing(TiffMovie(path)) as stack:
+            return _of_frame(stack, frame, path)
     except PromptError:
         raise
     except (EvaluationError, OSError, ValueError) as error:
@@ -114,18 +117,30 @@ def read_labels(path: str | os.PathLike[str], frame: int) -> NDArray[Any]:
         ) from error
 
 
-def _tiff(path: Path) -> Any:
-    import tifffile
+def _in_folder(movie: LabelMovie, frame: int, path: Path) -> NDArray[Any]:
+    # One frame without a number, as `everything` writes it, is whichever one is asked for.
+    numbers = movie.numbers if movie.numbered or len(movie) > 1 else (frame,)
+    if frame not in numbers:
+        raise PromptError(f"the labels in {path} are of {_listed(numbers)}, and there are none of frame {frame}")
+    return np.asarray(movie.read(numbers.index(frame)))
 
-    return tifffile.imread(path)
+
+def _listed(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"frame {numbers[0]}"
+    if numbers[-1] - numbers[0] == len(numbers) - 1:
+        return f"the frames {numbers[0]} to {numbers[-1]}"
+    shown = ", ".join(map(str, numbers[:5]))
+    return f"{len(numbers)} frames, {shown}{', ...' * (len(numbers) > 5)}"
 
 
-def _of_frame(labels: Any, frame: int, path: Path) -> NDArray[Any]:
-    if labels.ndim == 3 and labels.shape[0] > 1:
-        if not 0 <= frame < len(labels):
-            raise PromptError(f"the labels in {path} have the frames 0 to {len(labels) - 1}, and no frame {frame}")
-        labels = labels[frame]
-    return np.asarray(labels)
+def _of_frame(labels: LazyArray, frame: int, path: Path) -> NDArray[Any]:
+    count = labels.shape[0] if len(labels.shape) == 3 else 1
+    if count == 1:
+        return np.asarray(labels[()])
+    if not 0 <= frame < count:
+        raise PromptError(f"the labels in {path} are of {_listed(range(count))}, and there are none of frame {frame}")
+    return np.asarray(labels[frame])
 
 
 def _plane(labels: Any) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from operator import index
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from napari_sam2.contrast import checked_contrast, rescale, sample_contrast
 from napari_sam2.errors import MovieError
 from napari_sam2.input_choice import InputChoice
+from napari_sam2.io.dask_movie import timed_if_dask
+from napari_sam2.io.frame_layout import frame_layout, real_dtype
 from napari_sam2.io.movies import LazyArray
 from napari_sam2.io.planes import ChosenPlane
 from napari_sam2.io.sources import axes_of, open_source
@@ -52,6 +55,11 @@ class Video:
     ------
     MovieError
         If the data have no time axis, other axes than these, no pixels, or complex numbers or objects in them.
+
+    Warns
+    -----
+    NapariSam2Warning
+        When the first frames are read, if that takes long to find them in the graph of a dask array.
     """
 
     def __init__(
@@ -65,10 +73,11 @@ class Video:
         self.name = name
         self.choice: InputChoice | None = None
         self.source: Any = data
-        self._data = data
-        self._dtype = _real_dtype(data, name)
-        self._rgb, self._frame_shape = _frame_layout(tuple(int(n) for n in data.shape), rgb, name)
+        self._data: LazyArray = timed_if_dask(data)
+        self._dtype = real_dtype(data, name)
+        self._rgb, self._frame_shape = frame_layout(tuple(int(n) for n in data.shape), rgb, name)
         self._num_frames = int(data.shape[0])
+        self._is_contrast_given = contrast is not None
         self._contrast = None if contrast is None else checked_contrast(contrast)
         self._contrast_lock = threading.Lock()
 
@@ -76,9 +85,10 @@ class Video:
     def open(
         cls, source: Any, choice: InputChoice | None = None, *, contrast: tuple[float, float] | None = None
     ) -> "Video":
-        """Open a path (TIFF, .zarr folder, folder of TIFFs), an array, or an object with `.data` such as a layer.
+        """Open a path (see `open_movie_file`), an array, or an object with `.data` such as a layer.
 
-        Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is.
+        Of a multiscale layer or list of levels, level 0 is taken. A Video comes back as it is, and nothing else can be
+        chosen of it.
 
         Parameters
         ----------
@@ -97,6 +107,13 @@ class Video:
         if isinstance(source, Video):
             if choice is not None and choice != source.choice:
                 raise MovieError(f"{source.name} is opened already: choose axes, planes and channels when opening it")
+            if contrast is not None and checked_contrast(contrast) != source.contrast:
+                low, high = source.contrast
+                raise MovieError(
+                    f"{source.name} is opened already, with a contrast of {low:g} to {high:g}: choose another one when "
+                    "opening it, Video.open(movie, choice, contrast=...), and of several channels in "
+                    "InputChoice(contrasts=...)"
+                )
             return source
         data, rgb, name = open_source(source)
         if choice is None:
@@ -105,6 +122,14 @@ class Video:
             choice = choice.of(data.shape, axes_of(source, data, rgb=rgb), name)
             video = _chosen(data, choice, contrast, name)
         video.source = source
+        return video
+
+    def shown_at(self, contrast: tuple[float, float]) -> "Video":
+        """The same movie at a contrast; as it is if its own was given. Both read from one source."""
+        if self._is_contrast_given:
+            return self
+        video = copy(self)
+        video._contrast, video._contrast_lock = checked_contrast(contrast), threading.Lock()
         return video
 
     def close(self) -> None:
@@ -303,36 +328,3 @@ def _chosen(data: LazyArray, choice: InputChoice, contrast: tuple[float, float] 
         choice = replace(choice, contrasts=blend.contrasts)
     video.choice = choice
     return video
-
-
-def _real_dtype(data: LazyArray, name: str) -> np.dtype[Any]:
-    try:
-        dtype: np.dtype[Any] = np.dtype(data.dtype)
-    except TypeError as exc:
-        raise MovieError(f"{name} has pixels of {data.dtype}: convert it to a numpy array first") from exc
-    if dtype.kind not in "buif":
-        raise MovieError(f"{name} has pixels of {dtype}, expected integers, real numbers or bool: convert them first")
-    return dtype
-
-
-def _frame_layout(shape: tuple[int, ...], rgb: bool | None, name: str) -> tuple[bool, tuple[int, ...]]:
-    """Tell whether the movie is in color, and the shape of a frame, (Y, X) or (Y, X, 3 | 4)."""
-    if 0 in shape:
-        raise MovieError(f"{name} has the shape {shape} and so no pixels: expected (T, Y, X) or (T, Y, X, 3)")
-    color = shape[-1:] in ((3,), (4,))
-    if len(shape) < 3 or (len(shape) == 3 and color and rgb is not False):
-        raise MovieError(
-            f"{name} has the shape {shape} and no time axis, expected (T, Y, X) or (T, Y, X, 3): "
-            "a single picture is a movie of one frame, picture[None]"
-        )
-    if rgb is None:
-        rgb = len(shape) == 4 and color
-    if rgb and not color:
-        raise MovieError(f"{name} has the shape {shape}: color needs a last axis of 3 or 4, not {shape[-1]}")
-    split = -3 if rgb else -2
-    if any(n != 1 for n in shape[1:split]):
-        raise MovieError(
-            f"{name} has the shape {shape}, expected (T, Y, X) or (T, Y, X, 3): choose a plane or a channel, for "
-            "example Video.open(movie, InputChoice('TZYX', plane=0)), or --axes TZYX --plane 0 on the command line"
-        )
-    return rgb, shape[split:]

@@ -225,12 +225,20 @@ def test_a_folder_of_tiffs(tmp_path):
         video.frame(3)
 
 
+@pytest.mark.parametrize("name", ["t{}.tif", "cell 7 t{:02d}.tif", "{}.tif"])
+def test_a_folder_is_in_the_order_of_the_numbers(tmp_path, name):
+    for t in (100, 11, 10, 9, 2, 1, 0):
+        tifffile.imwrite(tmp_path / name.format(t), np.full((4, 5), t, np.uint8))
+    movie = open_movie_file(tmp_path)
+    assert [int(frame.max()) for frame in movie[:]] == [0, 1, 2, 9, 10, 11, 100]
+
+
 def test_what_cannot_be_opened(tmp_path):
     with pytest.raises(MovieError, match="holds no TIFF; expected one a frame"):
         open_movie_file(tmp_path)
     path = tmp_path / "movie.nd2"
     path.write_bytes(b"x")
-    with pytest.raises(MovieError, match=r"movie.nd2: expected a TIFF, a .zarr folder or a folder of TIFFs"):
+    with pytest.raises(MovieError, match=r"movie.nd2: expected a TIFF, .zarr folder, or folder of TIFFs, JPEGs"):
         open_movie_file(path)
 
 

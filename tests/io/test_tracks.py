@@ -12,8 +12,8 @@ def block(object_id, frame, y0, x0, y1, x1, score=2.5, iou=0.875):
 
 def test_the_file_is_as_documented(tmp_path):
     path = tmp_path / "tracks.csv"
-    masks = [block(10, 0, 0, 0, 1, 1), block(2, 9, 3, 4, 6, 8), block(2, 0, 1, 1, 2, 4, score=-1 / 3, iou=2 / 3)]
-    write_tracks(path, iter(masks))
+    masks = [block(2, 0, 1, 1, 2, 4, score=-1 / 3, iou=2 / 3), block(2, 9, 3, 4, 6, 8), block(10, 0, 0, 0, 1, 1)]
+    write_tracks(path, map(TrackRow.of, masks))
     assert path.read_bytes() == (
         b"object_id,frame,y,x,area,score,predicted_iou,confidence\n"
         b"2,0,1.0,2.0,3,-0.3333,0.6667,0.2783\n"
@@ -32,8 +32,16 @@ def test_a_masklet(tmp_path):
     masklet = Masklet(3)
     for frame in (4, 2):
         masklet.add(block(3, frame, 0, 0, 2, 2))
-    write_tracks(tmp_path / "tracks.csv", masklet.values())
+    write_tracks(tmp_path / "tracks.csv", map(TrackRow.of, masklet.values()))
     assert [(row.frame, row.area) for row in read_tracks(tmp_path / "tracks.csv")] == [(2, 4), (4, 4)]
+
+
+@pytest.mark.parametrize("places", [[(2, 0), (1, 5)], [(1, 3), (1, 2)], [(1, 3), (1, 3)]])
+def test_rows_that_are_not_sorted_leave_no_file(tmp_path, places):
+    rows = [TrackRow.of(block(object_id, frame, 0, 0, 1, 1)) for object_id, frame in places]
+    with pytest.raises(NapariSam2Error, match="write tracks in rising order"):
+        write_tracks(tmp_path / "tracks.csv", rows)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_masks(tmp_path):

@@ -7,7 +7,8 @@ import torch
 from napari_sam2.api import go_on, open_session, reopen_session
 from napari_sam2.errors import PromptError, SessionError
 from napari_sam2.prompts import PointPrompt
-from parity.networks import REDUCED, filled
+from napari_sam2.video import Video
+from parity.networks import REDUCED, filled_and_present
 from parity.reference import spec
 from toy_model import ToyModel
 from toy_scene import FAST, STILL, click, discs
@@ -18,7 +19,7 @@ SIZE = 128
 
 @pytest.fixture(scope="module")
 def model():
-    return filled(REDUCED)
+    return filled_and_present(REDUCED)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,7 @@ def test_row31_going_on_gives_nearly_the_masks_of_an_uninterrupted_run(model, fr
     session.close()
     opened = reopen_session(tmp_path / "s.sam2", frames, model=model)
     assert opened.remaining() == len(list(opened.resume())) == 10 - 1 - stop + 3
+    assert all(len(masklet) == 10 for masklet in whole.masklets.values()), "there is something to compare"
     for i, masklet in whole.masklets.items():
         for t in range(10):
             # Weights that were never trained say little the same of a mask as of what it was made of.
@@ -184,6 +186,21 @@ def test_row35_a_changed_movie_is_refused_unless_it_is_wanted(toy, tmp_path, oth
     opened = again(toy, tmp_path / "s.sam2", movie=other, despite_changes=True)
     opened.close()
     again(toy, tmp_path / "s.sam2", movie=other).close()
+
+
+def test_row35_a_movie_at_another_contrast_is_refused_unless_it_is_wanted(toy, tmp_path):
+    begin(toy, tmp_path / "s.sam2", movie=Video(movie(), contrast=(0, 2)), contrast=None).close()
+    opened = again(toy, tmp_path / "s.sam2", movie=Video(movie()))
+    assert opened.video.contrast == (0, 2), "where none was chosen, that of the session counts"
+    opened.close()
+    other = Video(movie(), contrast=(0, 4))
+    with pytest.raises(SessionError, match="its contrast is 0 to 4, and was 0 to 2; give the movie it was made on, or"):
+        again(toy, tmp_path / "s.sam2", movie=other)
+    again(toy, tmp_path / "s.sam2", movie=Video(movie(), contrast=(0, 2))).close()
+    again(toy, tmp_path / "s.sam2", movie=other, despite_changes=True).close()
+    opened = again(toy, tmp_path / "s.sam2")
+    assert opened.video.contrast == (0, 4)
+    opened.close()
 
 
 def test_row35_the_byte_order_of_a_movie_does_not_matter(toy, tmp_path):

@@ -1,5 +1,6 @@
 """Start and end: what importing costs, and what happens when the viewer goes while a run goes on."""
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -42,16 +43,27 @@ def test_layers_import_no_qt() -> None:
 
 
 START = """
-    import sys, time
+    import atexit, sys, time
     sys.path.insert(0, sys.argv[1])
     import napari, numpy as np
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication
     from napari.utils.notifications import notification_manager
     from napari_sam2.widget import session_choices
-    from widget.fakes import FakeSession, wait
+    from widget.fakes import FakeSession
 
-    session_choices.open_layer_session = lambda *a, **k: FakeSession((200, 64, 64), before_frame=wait(0.05))
+    tracked = []
+
+    def before_frame(frame):
+        tracked.append(frame)
+        time.sleep(0.05)
+
+    @atexit.register
+    def tell():
+        time.sleep(0.5)
+        print("frames at exit:", len(tracked), flush=True)
+
+    session_choices.open_layer_session = lambda *a, **k: FakeSession((200, 64, 64), before_frame=before_frame)
     viewer = napari.Viewer(show=True)
     viewer.add_image(np.zeros((200, 64, 64), np.uint8), name="movie")
     _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "Track cells (SAM 2)")
@@ -68,8 +80,10 @@ START = """
         if len(written) < 5:
             QTimer.singleShot(10, check)
         else:
-            print("closing", flush=True)
-            end()
+            try:
+                end()
+            finally:
+                print("frames when closed:", len(tracked), flush=True)
 """
 
 
@@ -78,8 +92,8 @@ START = """
     [
         "viewer.close()",
         "viewer.window._qt_window.close()",
-        "(viewer.window.remove_dock_widget(widget), QTimer.singleShot(300, viewer.close))",
-        "(napari.Viewer(show=True), viewer.window._qt_window.close(), QTimer.singleShot(300, QApplication.quit))",
+        "(viewer.window.remove_dock_widget(widget), QTimer.singleShot(600, viewer.close))",
+        "(napari.Viewer(show=True), viewer.window._qt_window.close(), QTimer.singleShot(600, QApplication.quit))",
         "sys.exit(0)",
     ],
 )
@@ -91,11 +105,14 @@ def test_row04_closing_during_a_run_ends_the_process_in_good_order(end: str) -> 
         {end}
 
     QTimer.singleShot(500, start)
-    began = time.monotonic()
     napari.run()
     print("closed", flush=True)
     """
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "closing" in done.stdout
+    at_exit, when_closed = (
+        int(re.search(f"frames {when}: (\\d+)", done.stdout)[1]) for when in ("at exit", "when closed")
+    )
+    # `sys.exit` only begins to close, and what is going on when a run is stopped may be one frame more.
+    assert at_exit < 200 if end == "sys.exit(0)" else at_exit <= when_closed + 1, done.stdout
     assert "already deleted" not in done.stderr and "Traceback" not in done.stderr, done.stderr

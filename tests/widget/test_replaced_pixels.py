@@ -16,11 +16,12 @@ def test_row03_other_pixels_end_the_session_and_the_movie_can_be_chosen_again(
     image, labels = desk.viewer.layers["movie"], desk.viewer.layers["masks"]
     desk.click_canvas(image, 20, 20)
     desk.wait_idle()
-    desk.session.before_frame = wait(0.05)
+    desk.session.before_frame = wait(0.15)
     desk.click(desk.widget.form.propagate)
     desk.qtbot.waitUntil(lambda: desk.frame(1).any(), timeout=10_000)
     image.data = np.zeros(shape, np.uint8)
-    desk.qtbot.waitUntil(lambda: not desk.widget.runner.is_busy)
+    desk.qtbot.waitUntil(lambda: not desk.widget.runner.is_busy, timeout=10_000)
+    assert 2 <= len(desk.session.masklets[1]) < 12, "the run has stopped"
     assert len(desk.notes()) == 1 and "got other pixels, so its session has ended" in desk.notes()[0]
     assert desk.widget.controller is None and desk.widget.form.image.value is None
     assert read_frame(labels, 1)[20, 20] == 1 and labels.editable

@@ -73,11 +73,11 @@ def test_in_the_end_the_viewer_shows_where_the_propagation_has_come_to(desk: Des
 def test_row24_masks_on_screen_are_drawn_as_they_come(desk: Desk) -> None:
     desk.widget.form.follow.setChecked(False)
     start(desk, pause=0.2, until=1)
-    desk.go_to(9)
+    desk.go_to(7)
     labels = desk.viewer.layers["masks"]
     assert labels._slice.image.raw.max() == 0
-    desk.wait_idle()
-    assert labels._slice.image.raw[20, 20] == 1
+    desk.qtbot.waitUntil(lambda: labels._slice.image.raw[20, 20] == 1, timeout=10_000)
+    assert desk.widget.controller.state == "propagating"
 
 
 @pytest.mark.parametrize(("here", "there", "frames"), [(3, 8, range(3, 9)), (8, 3, range(3, 9))])
@@ -195,10 +195,11 @@ def test_row03_removing_the_movie_ends_its_session_and_no_other_takes_its_place(
     for name in ("other", "another"):
         desk.add_movie(name=name, **PLACED)
     desk.viewer.layers.selection.active = desk.viewer.layers["point_prompts"]
-    start(desk)
+    start(desk, pause=0.15)
     labels, controller, session = desk.viewer.layers["masks"], desk.widget.controller, desk.session
     desk.viewer.layers.remove("movie")
-    desk.qtbot.waitUntil(lambda: not desk.widget.runner.is_busy)
+    desk.qtbot.waitUntil(lambda: not desk.widget.runner.is_busy, timeout=10_000)
+    assert 4 <= len(session.masklets[1]) < 12, "the run has stopped"
     assert desk.widget.controller is None and desk.widget.form.image.value is None
     assert len(desk.notes()) == 1 and "session has ended" in desk.notes()[0]
     assert read_frame(labels, 2)[20, 20] == 1 and labels.editable
@@ -259,11 +260,12 @@ def test_objects_selected_in_the_list_get_their_own_layers(desk: Desk) -> None:
 
 
 def test_row04_closing_the_dock_stops_the_run_and_frees_the_layers(desk: Desk) -> None:
-    start(desk)
+    start(desk, pause=0.15)
     labels, points = desk.viewer.layers["masks"], desk.viewer.layers["point_prompts"]
     closed = desk.widget
     desk.viewer.window.remove_dock_widget(closed)
-    desk.qtbot.waitUntil(lambda: not closed.runner.is_busy)
+    desk.qtbot.waitUntil(lambda: not closed.runner.is_busy, timeout=10_000)
+    assert 4 <= len(desk.session.masklets[1]) < 12, "the run has stopped"
     assert labels.editable and not points.keymap
     points.add([0, 50, 50])
     desk.settle()

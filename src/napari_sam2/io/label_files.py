@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from napari_sam2.io.run_lengths import open_sav_masklets
 from napari_sam2.io.track_lines import TrackLine, read_track_lines
 
 VOID = 255
-"""In palette PNGs, pixels that are left out of account: here background."""
+"""In PNGs of data sets, pixels that are left out of account: here background."""
 
 EXPECTED = (
     "a labels TIFF; a folder with labels.tif or gt.tif; a Cell Tracking Challenge folder (01_GT with TRA, or 01_RES); "
@@ -26,12 +27,19 @@ EXPECTED = (
 )
 
 
-def open_labels(path: Path) -> LabelMovie:
+def open_labels(path: Path, *, void: int | None = VOID) -> LabelMovie:
     """Open labels, true or found; frames are read when they are asked for.
 
     A TIFF (T, Y, X); a folder with `labels.tif` (our results) or `gt.tif`; `NN_GT` or `NN_RES` of the Cell Tracking
     Challenge; a folder of palette PNGs as of DAVIS, YouTube-VOS, MOSE and LVOS; a folder of folders of PNGs, one an
     object, or a `.json`, as of SA-V. SA-V counts objects from 0, here their IDs are one more.
+
+    Parameters
+    ----------
+    path
+        Of the file or folder.
+    void
+        The number in PNGs of 8 bits that becomes background; None if it is an object like the others.
 
     Raises
     ------
@@ -54,14 +62,14 @@ def open_labels(path: Path) -> LabelMovie:
     if masks := _numbered(path, TIFF_SUFFIXES):
         return replace(_files(path.name, masks, tifffile.imread), lines=_lines_in(path))
     if pictures := _numbered(path, (".png",)):
-        return _files(path.name, pictures, read_palette)
+        return _files(path.name, pictures, partial(_read_without, void))
     if folders := sorted(f for f in path.iterdir() if f.is_dir() and re.fullmatch(r"\d{3}", f.name)):
         return _object_folders(path.name, folders)
     raise EvaluationError(f"there are no labels in the folder {path}: expected {EXPECTED}")
 
 
-def read_palette(path: Path) -> NDArray[Any]:
-    """Read a PNG as (Y, X) labels: the numbers in it, not the colors that the palette gives them; 255 becomes 0.
+def read_png(path: Path) -> NDArray[Any]:
+    """Read a PNG as (Y, X) labels: the numbers in it, not the colors that the palette gives them.
 
     Raises
     ------
@@ -71,8 +79,12 @@ def read_palette(path: Path) -> NDArray[Any]:
     with Image.open(path) as picture:
         if picture.mode not in ("P", "L", "1", "I;16", "I"):
             raise ValueError(f"the PNG is in color ({picture.mode}): expected a palette or gray levels that are labels")
-        labels = np.asarray(picture)
-    return np.where(labels == VOID, 0, labels) if labels.dtype == np.uint8 else labels
+        return np.asarray(picture)
+
+
+def _read_without(void: int | None, path: Path) -> NDArray[Any]:
+    labels = read_png(path)
+    return labels if void is None or labels.dtype != np.uint8 else np.where(labels == void, 0, labels)
 
 
 def _tiff_stack(path: Path) -> LabelMovie:

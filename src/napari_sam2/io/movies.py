@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_sam2.errors import MovieError
-from napari_sam2.input_choice import axes_of_names, axes_of_tiff
+from napari_sam2.input_choice import MOVIES, axes_of_names, axes_of_tiff
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
@@ -38,7 +38,7 @@ class LazyArray(Protocol):
 
 
 def open_movie_file(path: Path) -> LazyArray:
-    """Open a TIFF, a .zarr folder, or a folder with one TIFF, JPEG or PNG a frame (in the order of their names).
+    """Open a TIFF, a .zarr folder, or a folder with one TIFF, JPEG or PNG a frame; see `FrameFolder`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def open_movie_file(path: Path) -> LazyArray:
             return _open_zarr(path)
         if path.is_dir():
             return FrameFolder(path)
-        raise ValueError("expected a TIFF, a .zarr folder or a folder of TIFFs; convert it, or open it in napari")
+        raise ValueError(f"expected a {MOVIES}; convert it, or open it in napari")
     except Exception as exc:
         raise MovieError(f"cannot open the movie {path}: {exc}") from exc
 
@@ -177,13 +177,14 @@ class ZarrMovie:
 
 
 class FrameFolder:
-    """A folder with one file a frame, in the order of the names.
+    """A folder with one file a frame, in the order of the names, and of the numbers in them: t9.tif before t10.tif.
 
     TIFFs, as the Cell Tracking Challenge has them; without any TIFF, JPEGs or PNGs, as sets of videos have them.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        files = sorted(entry for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        names = sorted(entry.name for entry in Path(path).iterdir() if not entry.name.startswith("."))
+        files = [Path(path, name) for name in tifffile.natural_sorted(names)]
         tiffs = [entry for entry in files if entry.suffix.lower() in TIFF_SUFFIXES]
         self.paths = tiffs or [entry for entry in files if entry.suffix.lower() in PICTURE_SUFFIXES]
         if not self.paths:

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari_sam2.errors import MovieError
 from napari_sam2.input_choice import axes_of_names
+from napari_sam2.io.dask_movie import timed_if_dask
 from napari_sam2.io.movies import LazyArray, open_movie_file
 
 
@@ -24,7 +25,7 @@ def open_source(source: Any) -> tuple[LazyArray, bool | None, str]:
         data = data[0]
     if not _is_array(data):
         raise MovieError(f"cannot open a {type(data).__name__} as a movie: expected a path, an array or a layer")
-    return data, rgb, name
+    return timed_if_dask(data), rgb, name
 
 
 def axes_of(source: Any, data: LazyArray, *, rgb: bool | None) -> str | None:

@@ -2,9 +2,8 @@
 
 import csv
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from operator import attrgetter
 from pathlib import Path
 
 from napari_sam2.errors import NapariSam2Error
@@ -12,11 +11,11 @@ from napari_sam2.io.atomic import replacing
 from napari_sam2.masklets import FrameMask
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class TrackRow:
     """Where one object is on one frame: centroid in pixels, area in pixels, scores and confidence.
 
-    The object score is a logit; predicted IoU and confidence are 0 to 1.
+    The object score is a logit; predicted IoU and confidence are 0 to 1. Numbers are rounded to four decimals.
     """
 
     object_id: int
@@ -28,29 +27,39 @@ class TrackRow:
     predicted_iou: float
     confidence: float
 
+    @classmethod
+    def of(cls, mask: FrameMask, confidence: float | None = None) -> "TrackRow":
+        """That of a mask; by default it is as sure as its scores and signs alone say."""
+        y, x = mask.centroid
+        sure = mask.confidence if confidence is None else confidence
+        numbers = (round(value, 4) for value in (mask.score, mask.predicted_iou, sure))
+        return cls(mask.object_id, mask.frame, round(y, 4), round(x, 4), mask.area, *numbers)
+
 
 COLUMNS = tuple(field.name for field in fields(TrackRow))
 
 
-def write_tracks(
-    path: str | os.PathLike[str],
-    masks: Iterable[FrameMask],
-    confidence: Callable[[FrameMask], float] = attrgetter("confidence"),
-) -> None:
-    """Write a row for each mask, sorted by object ID and frame; the file appears whole or not at all.
+def write_tracks(path: str | os.PathLike[str], rows: Iterable[TrackRow]) -> None:
+    """Write rows as they come, one a mask; the file appears whole or not at all.
 
-    Positions, scores and confidence are rounded to four decimals.
-
-    Parameters
-    ----------
-    confidence
-        How sure a mask is, 0 to 1; by default by its scores and signs alone.
+    Raises
+    ------
+    NapariSam2Error
+        If they are not sorted by object ID and frame.
     """
-    rows = sorted(_row(mask, confidence(mask)) for mask in masks)
+    before = (0, -1)
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(row) for row in rows)
+        for row in rows:
+            place = row.object_id, row.frame
+            if place <= before:
+                raise NapariSam2Error(
+                    f"object {place[0]} on frame {place[1]} comes after object {before[0]} on frame {before[1]}: write "
+                    "tracks in rising order, first of objects and then of frames"
+                )
+            writer.writerow(astuple(row))
+            before = place
 
 
 def read_tracks(path: str | os.PathLike[str]) -> list[TrackRow]:
@@ -77,9 +86,3 @@ def read_tracks(path: str | os.PathLike[str]) -> list[TrackRow]:
             raise NapariSam2Error(f"{path}, line {reader.line_num}: {exc}; write the file again") from exc
         rows.append(TrackRow(whole[0], whole[1], y, x, whole[2], score, iou, sure))
     return rows
-
-
-def _row(mask: FrameMask, confidence: float) -> TrackRow:
-    y, x = mask.centroid
-    numbers = (round(value, 4) for value in (mask.score, mask.predicted_iou, confidence))
-    return TrackRow(mask.object_id, mask.frame, round(y, 4), round(x, 4), mask.area, *numbers)

@@ -97,6 +97,9 @@ class MovieIdentity:
             found.append(f"its pixels are {video.dtype.name}, and were {self.dtype}")
         if video.choice != self.choice:
             found.append(f"it is {video.choice or 'all of its source'}, and was {self.choice or 'all of it'}")
+        if video.contrast != self.contrast:
+            (low, high), (was_low, was_high) = video.contrast, self.contrast
+            found.append(f"its contrast is {low:g} to {high:g}, and was {was_low:g} to {was_high:g}")
         if found:
             return found
         changed = [t for t, known in self.frames.items() if known is not None and _hash(video, t) != known]

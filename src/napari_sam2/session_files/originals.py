@@ -24,7 +24,10 @@ def find_movie(database: Database, known: MovieIdentity, given: Any, despite_cha
             f"the movie of the session in {folder} was {was}: give it as `reopen_session({str(folder)!r}, movie)`, "
             "or its path on the command line"
         )
-    video = given if isinstance(given, Video) else Video.open(given, known.choice, contrast=known.contrast)
+    if isinstance(given, Video):
+        video = given.shown_at(known.contrast)
+    else:
+        video = Video.open(given, known.choice, contrast=known.contrast)
     differences = known.differences(video)
     has_other_shape = (video.num_frames, *video.shape_yx) != known.shape
     if differences and (has_other_shape or not despite_changes):

@@ -126,14 +126,15 @@ def reopen_session(
     folder
         The one that `autosave` or `--session` named.
     movie
-        As for `open_session`; by default the file it was, where it was or where it is as seen from the folder.
+        As for `open_session`; by default the file it was, where it was or where it is as seen from the folder. It is
+        shown at the contrast of the session; a Video that was given another one is refused.
     model
         As for `open_session`; by default the one it was.
     device
         As for `open_session`.
     despite_changes
-        Take a movie whose pixels have changed, or another model. With another model, prompts are answered anew when
-        they are next propagated.
+        Take a movie whose pixels or contrast have changed, or another model. With another model, prompts are answered
+        anew when they are next propagated.
     read_only
         Only look at it.
     history_bytes

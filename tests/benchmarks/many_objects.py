@@ -184,7 +184,7 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
     """Seconds a frame against the number of objects, 1024 x 1024."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6, 4))
+    figure, axes = plt.subplots(figsize=(8, 4))
     for model, precision in dict.fromkeys((f["model"], f.get("precision", "")) for f in found):
         rows = [f for f in found if (f["model"], f.get("precision", "")) == (model, precision) and f["size"] == 1024]
         rows.sort(key=lambda f: f["objects"])
@@ -196,7 +196,7 @@ def draw(found: list[dict[str, Any]], path: Path) -> None:
         axes.plot(more, [extrapolated(found, n) for n in more], ":", color="gray", label="transformers, extrapolated")
     axes.set(xscale="log", yscale="log", xlabel="objects", ylabel="seconds a frame, 1024 x 1024, two CPU cores")
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.tight_layout()
     figure.savefig(path)
 

@@ -195,6 +195,8 @@ def test_masklet_as_a_dict(steps, segment, budget):
         assert masklet.frames == tuple(masklet) == tuple(sorted(model))
         assert masklet.absent == tuple(sorted(absent))
         assert dict(masklet) == model
+        boxes = [list(model[frame].box) if frame in model else [0, 0, 0, 0] for frame in range(-2, 200)]
+        assert masklet.boxes(range(-2, 200)).tolist() == boxes
         assert [frame in masklet for frame in range(-2, 200)] == [frame in model for frame in range(-2, 200)]
         alive = sum(np.packbits(mask.crop).size for mask in model.values())
         assert shelf.nbytes <= min(4 * alive, budget)

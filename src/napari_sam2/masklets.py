@@ -1,6 +1,6 @@
 """Masks as the session keeps them: one small crop a frame and object, packed to a bit a pixel."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
@@ -247,6 +247,17 @@ class Masklet(Mapping[int, FrameMask]):
         with self._lock:
             at = self._rows.find(frame)
             return at is not None and bool(self._rows.array["state"][at] == _ABSENT)
+
+    def boxes(self, frames: Collection[int]) -> NDArray[np.int32]:
+        """The boxes of the masks on some frames, (N, 4) as of `FrameMask.box`; without a pixel where there is none."""
+        with self._lock:
+            rows, at = self._rows.array, np.fromiter(frames, int) - self._rows.low
+            there = (at >= 0) & (at < len(rows))
+            there[there] = rows["state"][at[there]] == _MASK
+            boxes = np.zeros((len(at), 4), np.int32)
+            for i, side in enumerate(("y0", "x0", "y1", "x1")):
+                boxes[there, i] = rows[side][at[there]]
+        return boxes
 
     def signs(self) -> NDArray[Any]:
         """What is known of all masks, (N,) of `confidence.SIGNS`, sorted by frame."""

@@ -145,13 +145,17 @@ class ChangeLog:
         """Note where labels are others than before."""
         before, self._before = self._before, {}
         masklets = self._masklets() if before else {}
+        kept: Changes = {}
         for (object_id, frame), look in before.items():
             now = self._look(masklets, object_id, frame)
-            if look == now:
-                continue
-            has_other_pixels = look is None or now is None or look[0] != now[0]
-            if has_other_pixels or _meets_another(masklets, object_id, frame):
+            if look is not None and now is not None and look[0] == now[0]:
+                if look != now:
+                    kept.setdefault(object_id, set()).add(frame)
+            elif look != now:
                 self._repainted.setdefault(object_id, set()).add(frame)
+        for object_id, frames in kept.items():
+            if meets := _meets_others(masklets, object_id, sorted(frames)):
+                self._repainted.setdefault(object_id, set()).update(meets)
 
     def _masklets(self) -> "Mapping[int, Masklet]":
         return {} if self._session is None else self._session.masklets
@@ -169,9 +173,12 @@ class ChangeLog:
         return self._worker == get_ident()
 
 
-def _meets_another(masklets: "Mapping[int, Masklet]", object_id: int, frame: int) -> bool:
-    """Whether the box of a mask has pixels in common with that of another object's mask on its frame."""
-    y0, x0, y1, x1 = masklets[object_id][frame].box
-    others = (masklet.get(frame) for i, masklet in masklets.items() if i != object_id)
-    boxes = (mask.box for mask in others if mask is not None)
-    return any(max(y0, box[0]) < min(y1, box[2]) and max(x0, box[1]) < min(x1, box[3]) for box in boxes)
+def _meets_others(masklets: "Mapping[int, Masklet]", object_id: int, frames: list[int]) -> list[int]:
+    """The frames on which the box of a mask has pixels in common with that of another object's mask."""
+    mine, meets = masklets[object_id].boxes(frames), np.zeros(len(frames), bool)
+    for i, masklet in masklets.items():
+        if i != object_id:
+            others = masklet.boxes(frames)
+            first, last = np.maximum(mine[:, :2], others[:, :2]), np.minimum(mine[:, 2:], others[:, 2:])
+            meets |= (first < last).all(1)
+    return [frame for frame, is_met in zip(frames, meets, strict=True) if is_met]

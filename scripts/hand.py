@@ -112,7 +112,8 @@ def wait_until(condition: Callable[[], bool], timeout: float = 1800) -> None:
 
     timer.timeout.connect(look)
     timer.start(10)
-    if not condition():
+    # When the last window of a viewer closes, Qt ends all loops.
+    while not condition() and time.monotonic() - began <= timeout:
         loop.exec()
     if not condition():
         raise SystemExit(f"gave up after {timeout} s")

@@ -154,8 +154,8 @@ class ChangeLog:
             elif look != now:
                 self._repainted.setdefault(object_id, set()).add(frame)
         for object_id, frames in kept.items():
-            if meets := _meets_others(masklets, object_id, sorted(frames)):
-                self._repainted.setdefault(object_id, set()).update(meets)
+            if turned := self._turned(masklets, object_id, sorted(frames)):
+                self._repainted.setdefault(object_id, set()).update(turned)
 
     def _masklets(self) -> "Mapping[int, Masklet]":
         return {} if self._session is None else self._session.masklets
@@ -168,17 +168,22 @@ class ChangeLog:
         pixels = zlib.crc32(repr(mask.box).encode() + np.packbits(mask.crop).tobytes())
         return pixels, self._session.keeps_pixels(object_id, frame)
 
+    def _turned(self, masklets: "Mapping[int, Masklet]", object_id: int, frames: list[int]) -> set[int]:
+        """The frames on which an object that begins or ceases to keep its pixels has others than before.
+
+        Where the boxes of two masks meet, it is as before if the other keeps its pixels and has the smaller ID, or
+        neither.
+        """
+        mine, turned = masklets[object_id].boxes(frames), set[int]()
+        for i, masklet in masklets.items():
+            if i == object_id or self._session is None:
+                continue
+            others = masklet.boxes(frames)
+            first, last = np.maximum(mine[:, :2], others[:, :2]), np.minimum(mine[:, 2:], others[:, 2:])
+            meets = [frames[k] for k in np.flatnonzero((first < last).all(1))]
+            turned |= {frame for frame in meets if self._session.keeps_pixels(i, frame) == (i > object_id)}
+        return turned
+
     @property
     def _is_own(self) -> bool:
         return self._worker == get_ident()
-
-
-def _meets_others(masklets: "Mapping[int, Masklet]", object_id: int, frames: list[int]) -> list[int]:
-    """The frames on which the box of a mask has pixels in common with that of another object's mask."""
-    mine, meets = masklets[object_id].boxes(frames), np.zeros(len(frames), bool)
-    for i, masklet in masklets.items():
-        if i != object_id:
-            others = masklet.boxes(frames)
-            first, last = np.maximum(mine[:, :2], others[:, :2]), np.minimum(mine[:, 2:], others[:, 2:])
-            meets |= (first < last).all(1)
-    return [frame for frame, is_met in zip(frames, meets, strict=True) if is_met]

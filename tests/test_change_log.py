@@ -32,3 +32,18 @@ def test_an_approval_that_changes_no_label_repaints_nothing(session):
     session.disapprove(1)
     assert log.take()[1] == {1: {*range(6)}}
     assert (session.labels(3) != before).any()
+
+
+def test_approvals_that_change_places_in_one_step_are_repainted(session):
+    session.add_prompts(click(0, 1, STILL), click(0, 2, STILL))
+    for object_id in (1, 2):
+        run(session, object_ids=[object_id], last=5)
+    session.approve(2)
+    log = ChangeLog(lambda: None)
+    log.open(session)
+    before = session.labels(3)
+    with session.one_step():
+        session.disapprove(2)
+        session.approve(1)
+    assert (session.labels(3) != before).any()
+    assert {t for frames in log.take()[1].values() for t in frames} == {*range(6)}

@@ -161,31 +161,18 @@ def test_numbers_that_are_not_finite_go_to_the_cpu_from_apples_gpu(session, monk
     assert len(results) == 4 or len(results) == 3
 
 
-def test_numbers_that_are_not_finite_elsewhere_are_an_error(session, monkeypatch):
+@pytest.mark.parametrize(("function", "number"), [("track", "object_score"), ("memorize", "features")])
+def test_numbers_that_are_not_finite_elsewhere_are_an_error_and_are_not_kept(session, monkeypatch, function, number):
     _answer_all(session)
-    real = propagation.track
+    real = getattr(propagation, function)
 
     def wrong(*args, **more):
-        prediction = real(*args, **more)
-        return dataclasses.replace(prediction, object_score=prediction.object_score * torch.nan)
+        made = real(*args, **more)
+        return dataclasses.replace(made, **{number: getattr(made, number) * torch.nan})
 
-    monkeypatch.setattr(propagation, "track", wrong)
-    with pytest.raises(DeviceError, match=r"not finite.*cpu"):
+    with monkeypatch.context() as patch, pytest.raises(DeviceError, match=r"not finite.*cpu"):
+        patch.setattr(propagation, function, wrong)
         list(session.propagate("forward"))
-
-
-def test_no_memory_is_kept_whose_numbers_are_not_finite(session, monkeypatch):
-    _answer_all(session)
-    real = propagation.memorize
-
-    def wrong(*args, **more):
-        memory = real(*args, **more)
-        return dataclasses.replace(memory, features=memory.features * torch.nan)
-
-    monkeypatch.setattr(propagation, "memorize", wrong)
-    with pytest.raises(DeviceError, match=r"not finite.*cpu"):
-        list(session.propagate("forward"))
-    monkeypatch.setattr(propagation, "memorize", real)
     assert all(len(result.masks) for result in session.propagate("forward"))
 
 

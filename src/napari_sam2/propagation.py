@@ -46,7 +46,7 @@ _Look = tuple[FollowedObject, Window, MemorySelection]
 
 
 class Follower:
-    """Runs a model on a video for any number of objects; keeps the last frame and some features, nothing else."""
+    """Runs a model on a video, on the device it is on by now; keeps the last frame and some features, nothing else."""
 
     def __init__(
         self,
@@ -223,12 +223,11 @@ class Follower:
     def _memory_of(self, followed: FollowedObject, mask: FrameMask, *, prompted: bool) -> FrameMemory:
         """What a mask that is given as the answer leaves behind."""
         window = self.windows.on(followed, mask.centroid)
-
-        def work() -> FrameMemory:
-            features = self.encoder.encode(mask.frame, [window])
-            return self._memorize(features, self._given(mask, window), prompted=prompted)
-
-        return self._runs.on_a_sound_device(work)
+        return self._runs.on_a_sound_device(
+            lambda: self._memorize(
+                self.encoder.encode(mask.frame, [window]), self._given(mask, window), prompted=prompted
+            )
+        )
 
     @torch.inference_mode()
     def track(self, frame: int, objects: Sequence[FollowedObject], direction: int) -> dict[int, Sighting]:
@@ -256,7 +255,6 @@ class Follower:
 
     def _track_batch(self, frame: int, looks: Sequence[_Look]) -> list[Sighting]:
         features = self.encoder.encode(frame, [window for _, window, _ in looks])
-        # Since they were made, the model may have moved to the CPU.
         selections = stack_selections([selection.to(self.model.device) for _, _, selection in looks])
         prediction = checked(self._track(features, selections)).without_candidates()
         shown = prediction.to(torch.device("cpu"))  # all of them in one go
@@ -303,7 +301,6 @@ class Follower:
 
     def _remember_batch(self, frame: int, sightings: Sequence[Sighting]) -> list[None]:
         features = self.encoder.encode(frame, [sighting.window for sighting in sightings])
-        # Since it was made, the model may have moved to the CPU.
         prediction = stack_predictions([sighting.prediction.to(self.model.device) for sighting in sightings])
         memories = self._memorize(features, prediction, prompted=False).split()
         for sighting, memory in zip(sightings, memories, strict=True):

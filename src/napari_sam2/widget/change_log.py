@@ -154,7 +154,7 @@ class ChangeLog:
             elif look != now:
                 self._repainted.setdefault(object_id, set()).add(frame)
         for object_id, frames in kept.items():
-            if turned := self._turned(masklets, object_id, sorted(frames)):
+            if turned := self._turned(masklets, object_id, sorted(frames), kept):
                 self._repainted.setdefault(object_id, set()).update(turned)
 
     def _masklets(self) -> "Mapping[int, Masklet]":
@@ -168,11 +168,11 @@ class ChangeLog:
         pixels = zlib.crc32(repr(mask.box).encode() + np.packbits(mask.crop).tobytes())
         return pixels, self._session.keeps_pixels(object_id, frame)
 
-    def _turned(self, masklets: "Mapping[int, Masklet]", object_id: int, frames: list[int]) -> set[int]:
-        """The frames on which an object that begins or ceases to keep its pixels has others than before.
+    def _turned(self, masklets: "Mapping[int, Masklet]", object_id: int, frames: list[int], kept: Changes) -> set[int]:
+        """The frames on which an object that begins or ceases to keep its pixels may have others than before.
 
         Where the boxes of two masks meet, it is as before if the other keeps its pixels and has the smaller ID, or
-        neither.
+        neither; unless the other begins or ceases as well, as `kept` tells.
         """
         mine, turned = masklets[object_id].boxes(frames), set[int]()
         for i, masklet in masklets.items():
@@ -181,7 +181,8 @@ class ChangeLog:
             others = masklet.boxes(frames)
             first, last = np.maximum(mine[:, :2], others[:, :2]), np.minimum(mine[:, 2:], others[:, 2:])
             meets = [frames[k] for k in np.flatnonzero((first < last).all(1))]
-            turned |= {frame for frame in meets if self._session.keeps_pixels(i, frame) == (i > object_id)}
+            begins_too = kept.get(i, set())
+            turned |= {t for t in meets if t in begins_too or self._session.keeps_pixels(i, t) == (i > object_id)}
         return turned
 
     @property

@@ -350,3 +350,43 @@ def test_a_negative_click_before_the_first_prompt_corrects_what_is_there(bench: 
     assert "object 9 has only negative points on frame 2, where there is no mask to correct" in bench.notes[0]
     bench.points.selected_data = {len(bench.points.data) - 1}
     bench.points.remove_selected()
+
+
+def test_an_edit_that_is_refused_while_frames_are_shown_leaves_none_as_it_was(tracked: ToyBench) -> None:
+    tracked.runner.paused = True
+    tracked.controller.edit(edits.undo())
+    while tracked.controller.state != "showing":
+        tracked.runner.step()
+    tracked.runner.step()
+    tracked.controller.edit(edits.end([99], 3))
+    tracked.runner.paused = False
+    tracked.runner.finish()
+    assert "99" in str(tracked.errors.pop())
+    tracked.check()
+
+
+def test_without_any_prompt_layer_undo_and_labels_do_what_they_should(tracked: ToyBench) -> None:
+    tracked.controller.edit(edits.remove([2]))
+    tracked.controller.prompts.unwatch(tracked.points)
+    tracked.viewer.layers.remove(tracked.points)
+    # The prompts of the other object went with the layer.
+    for undone in ("prompts of object 1", "removal of object 2"):
+        tracked.controller.edit(edits.undo())
+        assert tracked.said[-1] == f"Undone: {undone}."
+    assert set(tracked.session.masklets) == {1, 2}
+    tracked.controller.use_masks([MaskPrompt(0, 3, truth()[0] == STILL)])
+    assert set(tracked.session.masklets) == {1, 2, 3}
+    tracked.check()
+
+
+def test_an_id_is_in_use_by_masks_without_points_and_by_what_was_painted(tracked: ToyBench) -> None:
+    tracked.points.selected_data = {0, 1}
+    tracked.points.remove_selected()
+    assert [tracked.controller.has_object(i) for i in (1, 2, 3)] == [True, True, False]
+    tracked.labels.selected_label, tracked.labels.brush_size = 3, 10
+    tracked.labels.mode = "paint"
+    tracked.labels.paint((0, 40, 40), 3)
+    assert tracked.controller.has_object(3)
+    assert tracked.controller.next_object_id == 4
+    tracked.controller.propagate(FORWARD)
+    assert 3 in tracked.session.masklets

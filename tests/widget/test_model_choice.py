@@ -92,6 +92,7 @@ def test_another_choice_ends_the_download() -> None:
     heard.runner.step()
     heard.switch.choose("cell")
     assert (heard.switch.model, heard.switch.wanted, heard.runner.jobs) == ("cell", "", [])
+    assert heard.used == [], "it is in use already"
     heard.switch.choose(TINY)
     heard.switch.choose("sam2-large")
     assert heard.switch.wanted == "sam2-large"

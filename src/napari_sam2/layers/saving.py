@@ -76,6 +76,11 @@ class Saving:
         """Take the stored session in a folder when the session is opened next."""
         self.folder, self.stored, self._is_known = folder, None, False
 
+    def give_up(self) -> None:
+        """Leave alone the stored session that was to be opened next, if it was not."""
+        if not self._is_known:
+            self.folder = None
+
     def open(self, model: str, setup: SessionSetup) -> "TrackingSession":
         """Open the session: a new one in a new folder, or the stored one.
 

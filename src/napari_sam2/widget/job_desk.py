@@ -146,11 +146,20 @@ class JobDesk:
         tracked = {object_id for object_id, row in self.objects.rows.items() if row.num_frames}
         return tuple(sorted(tracked.union(object_id for object_id, _ in self.prompts.groups)))
 
+    def has_object(self, object_id: int) -> bool:
+        """Whether an object has prompts or masks, be they painted and not told to the session yet."""
+        return object_id in self._ids_in_use
+
+    @property
+    def _ids_in_use(self) -> set[int]:
+        painted = [] if self.masks is None else self.masks.mask_prompts()
+        return {*self.object_ids, *(prompt.object_id for prompt in painted)}
+
     @property
     def next_object_id(self) -> int:
         """An ID that no object of this session ever had."""
         known = 1 if self.session is None else self.session.next_object_id
-        return max((known, self.prompts.highest_id + 1, *(object_id + 1 for object_id in self.object_ids)))
+        return max((known, self.prompts.highest_id + 1, *(object_id + 1 for object_id in self._ids_in_use)))
 
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
@@ -282,7 +291,9 @@ class JobDesk:
             self._refill = False
         if end.error is not None:
             self._request = None
-            self._to_show.clear()
+            if state == "showing":
+                # What cannot be shown would be shown again for ever.
+                self._to_show.clear()
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()

@@ -60,6 +60,8 @@ class ModelSwitch:
         if model == (self.wanted or self.model):
             return
         self.cancel()
+        if model == self.model:
+            return
         checkpoint = CHECKPOINTS.get(model)
         if checkpoint is not None and Store.default().state(checkpoint) in ("partial", "absent"):
             self._download(checkpoint)

@@ -92,7 +92,7 @@ class OpenMovie:
     def new_object(self) -> None:
         """Let the next clicks be about an object that has none yet."""
         self.ensure_prompt_layer()
-        if self.controller.prompts.has_object(self.tool.object_id):
+        if self.controller.has_object(self.tool.object_id):
             self.tool.object_id = self.controller.next_object_id
 
     def ensure_prompt_layer(self) -> None:

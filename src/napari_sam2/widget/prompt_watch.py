@@ -86,7 +86,7 @@ class PromptWatch:
     def read(self, event: Any = None) -> None:
         """Read all points and shapes again, unless the event only announces a change."""
         is_announced = str(getattr(event, "action", "")) in ("adding", "removing", "changing")
-        if (self.points is None and self.shapes is None) or self._waits or is_announced:
+        if self._waits or is_announced:
             return
         ignored: list[str] = []
         try:
@@ -103,10 +103,6 @@ class PromptWatch:
         self.highest_id = max([self.highest_id, *(object_id for object_id, _ in groups)])
         if changed:
             self.changed.emit(changed)
-
-    def has_object(self, object_id: int) -> bool:
-        """Whether any point or shape is about the object."""
-        return any(known == object_id for known, _ in self.groups)
 
     def usable(self, others: Iterable[Prompt] = ()) -> tuple[list[Prompt], dict[int, str]]:
         """Return the prompts of all objects that a session accepts, and why not for the other objects.

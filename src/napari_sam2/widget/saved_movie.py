@@ -100,6 +100,7 @@ class SavedMovie:
         is_news, self._is_told = error is not None and not self._is_told, error is not None
         if self._is_to_show and self._controller.state == "idle" and self._controller.session is None:
             self._is_to_show = False
+            self.saving.give_up()
             self._tell_opened()
         if is_news:
             self._note(str(error))

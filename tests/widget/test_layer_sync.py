@@ -352,17 +352,19 @@ def test_a_negative_click_before_the_first_prompt_corrects_what_is_there(bench: 
     bench.points.remove_selected()
 
 
-def test_an_edit_that_is_refused_while_frames_are_shown_leaves_none_as_it_was(tracked: ToyBench) -> None:
-    tracked.runner.paused = True
-    tracked.controller.edit(edits.undo())
-    while tracked.controller.state != "showing":
-        tracked.runner.step()
-    tracked.runner.step()
-    tracked.controller.edit(edits.end([99], 3))
-    tracked.runner.paused = False
-    tracked.runner.finish()
-    assert "99" in str(tracked.errors.pop())
-    tracked.check()
+def test_an_edit_that_is_refused_while_frames_are_shown_leaves_none_as_it_was(bench: ToyBench) -> None:
+    bench.click(0, 1, FAST)
+    bench.controller.propagate(FORWARD)
+    bench.runner.paused = True
+    bench.controller.edit(edits.undo())
+    while bench.controller.state != "showing":
+        bench.runner.step()
+    bench.runner.step()
+    bench.controller.edit(edits.end([99], 3))
+    bench.runner.paused = False
+    bench.runner.finish()
+    assert "99" in str(bench.errors.pop())
+    bench.check()
 
 
 def test_without_any_prompt_layer_undo_and_labels_do_what_they_should(tracked: ToyBench) -> None:

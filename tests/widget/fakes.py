@@ -328,11 +328,6 @@ class StepRunner:
         while self.step():
             pass
 
-    def hold(self, job: Job, *, held: bool) -> None:
-        self.paused = held
-        if not held:
-            self.finish()
-
     def cancel(self, job: Job) -> None:
         if any(waiting is job for waiting, _ in self.jobs):
             self._end(job, JobEnd(canceled=True))

@@ -13,7 +13,7 @@ from napari_sam2.widget import edits
 from napari_sam2.widget.answers import PropagationRequest
 from toy_model import ToyModel
 from toy_scene import FAST, STILL, STILL_YX, click, truth
-from widget.toy_desk import ToyBench
+from widget.toy_desk import NUM_FRAMES, ToyBench
 
 FORWARD = PropagationRequest("forward")
 
@@ -392,3 +392,47 @@ def test_an_id_is_in_use_by_masks_without_points_and_by_what_was_painted(tracked
     assert tracked.controller.next_object_id == 4
     tracked.controller.propagate(FORWARD)
     assert 3 in tracked.session.masklets
+
+
+def test_row01_stored_masks_come_back_in_full_whatever_is_stopped_and_done_meanwhile(tracked: ToyBench) -> None:
+    labels = tracked.labels
+    tracked.viewer.layers.remove(labels)
+    tracked.controller.labels_removed(labels)
+    tracked.runner.paused = True
+    tracked.click(3, 1, STILL)
+    while tracked.controller.state != "showing":
+        tracked.runner.step()
+    for _ in range(3):
+        tracked.runner.step()
+    assert tracked.controller.state == "showing" and tracked.controller.can_edit
+    tracked.controller.cancel()
+    tracked.controller.edit(edits.rename(1, "fast one"))
+    tracked.runner.paused = False
+    tracked.runner.finish()
+    tracked.check()
+    assert tracked.session.names[1] == "fast one"
+
+
+def test_row01_clicks_and_edits_that_wait_outlast_the_layer_of_masks(tracked: ToyBench) -> None:
+    tracked.runner.paused = True
+    tracked.click(3, 3, STILL)
+    tracked.controller.edit(edits.rename(1, "fast one"))
+    labels = tracked.labels
+    tracked.viewer.layers.remove(labels)
+    tracked.controller.labels_removed(labels)
+    tracked.runner.paused = False
+    tracked.runner.finish()
+    assert 3 in tracked.session.masklets[3] and tracked.session.names[1] == "fast one"
+    tracked.click(4, 3, STILL)
+    tracked.check()
+
+
+def test_layers_of_single_objects_may_be_asked_for_while_clicks_are_answered(tracked: ToyBench) -> None:
+    tracked.runner.paused = True
+    tracked.click(3, 1, STILL)
+    tracked.controller.split([2])
+    tracked.runner.paused = False
+    tracked.runner.finish()
+    assert not tracked.notes
+    own = tracked.controller.masks.single[2].layer
+    assert [set(np.unique(read_frame(own, t))) for t in range(NUM_FRAMES)] == [{0, 2}] * NUM_FRAMES

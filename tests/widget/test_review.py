@@ -165,39 +165,6 @@ def test_the_viewer_has_its_keys_again_afterwards(desk):
     assert not {"N", "Shift+N", "K", "Shift+K"} & {str(key) for key in desk.viewer.keymap}
 
 
-def test_a_paused_propagation_waits_and_the_viewer_is_free(desk):
-    desk.hooks["before_frame"] = wait(0.05)
-    desk.widget.controller.prompts.points.add([0, 20, 20])
-    desk.wait_idle()
-    desk.widget.runs.propagate()
-    desk.qtbot.waitUntil(lambda: 2 in desk.session.masklets[1], timeout=10_000)
-    desk.click(desk.widget.form.pause)
-    assert desk.widget.form.pause.text() == "Resume"
-    desk.qtbot.wait(300)
-    done = desk.session.masklets[1].frames
-    desk.qtbot.wait(300)
-    assert desk.session.masklets[1].frames == done
-    assert len(done) < 12
-    desk.go_to(9)
-    assert frame(desk) == 9
-    desk.click(desk.widget.form.pause)
-    desk.wait_idle()
-    assert len(desk.session.masklets[1]) == 12
-    assert desk.widget.form.pause.text() == "Pause"
-
-
-def test_a_paused_propagation_can_be_canceled(desk):
-    desk.hooks["before_frame"] = wait(0.05)
-    desk.widget.controller.prompts.points.add([0, 20, 20])
-    desk.wait_idle()
-    desk.widget.runs.propagate()
-    desk.qtbot.waitUntil(lambda: 1 in desk.session.masklets[1], timeout=10_000)
-    desk.click(desk.widget.form.pause)
-    desk.click(desk.widget.form.cancel)
-    desk.wait_idle()
-    assert len(desk.session.masklets[1]) < 12
-
-
 def test_so_many_frames_and_only_changes_can_be_asked_for(desk):
     form = desk.widget.form
     form.direction.setCurrentText("Next frames")

@@ -222,6 +222,13 @@ class SearchAnswer:
     found: "Everything | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFrames:
+    """The frames on which a session has masks, in their order."""
+
+    frames: tuple[int, ...]
+
+
 def answer_clicks(
     session: SessionLike,
     prompts: Sequence[Prompt],
@@ -319,10 +326,9 @@ def changed_frames(
         yield FrameAnswer(frame, session.labels(frame), frozenset(object_ids))
 
 
-def stored_frames(session: SessionLike) -> Iterator[FrameAnswer]:
-    """Yield each frame on which the session has a mask."""
-    for frame in sorted({frame for masklet in session.masklets.values() for frame in masklet}):
-        yield FrameAnswer(frame, session.labels(frame), frozenset())
+def stored_frames(session: SessionLike) -> Iterator[StoredFrames]:
+    """Find the frames on which the session has masks; with many objects that takes a while."""
+    yield StoredFrames(tuple(sorted({frame for masklet in session.masklets.values() for frame in masklet})))
 
 
 def frames_ahead(session: SessionLike, frame: int, object_id: int) -> Iterator[None]:

@@ -11,6 +11,7 @@ from napari_sam2.layers import movie_shape, read_frame
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.widget.answers import (
     FrameAnswer,
+    Resumption,
     RunRequest,
     SearchRequest,
     SessionLike,
@@ -22,7 +23,7 @@ from napari_sam2.widget.answers import (
     track_frames,
 )
 from napari_sam2.widget.edits import Edit, WaitingEdits
-from napari_sam2.widget.job_desk import EDITABLE, SEARCHABLE, JobDesk
+from napari_sam2.widget.job_desk import JobDesk
 from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
 from napari_sam2.widget.prompt_watch import ObjectFrame
@@ -112,12 +113,12 @@ class Controller(JobDesk):
         elif not (self.prompts.groups or self.can_resume or (self.masks is not None and self.masks.mask_prompts())):
             self.note.emit("There is nothing to propagate yet: click on a cell first.")
         else:
-            self._request, self._total = request, None
+            self._run.ask(request)
             self._advance()
 
     def segment_everything(self, request: SearchRequest) -> None:
         """Find all objects on a frame but for those that have masks, and make each one that might have been clicked."""
-        if self.state in SEARCHABLE:
+        if self.can_search:
             self._finder.request = request
             self._advance()
         else:
@@ -125,7 +126,7 @@ class Controller(JobDesk):
 
     def use_masks(self, masks: Sequence[MaskPrompt]) -> None:
         """Make objects of masks of one frame, which have IDs that no object has."""
-        if self.state in SEARCHABLE:
+        if self.can_search:
             self._finder.give(masks)
             self._advance()
         else:
@@ -133,7 +134,7 @@ class Controller(JobDesk):
 
     def edit(self, edit: Edit) -> None:
         """Undo, redo or edit objects, after the clicks that are still unanswered; not while masks are made."""
-        if self.state not in EDITABLE:
+        if not self.can_edit:
             self.note.emit(_WAIT)
         elif self.session is None:
             self.note.emit("There is nothing to edit yet: click on a cell first.")
@@ -150,46 +151,48 @@ class Controller(JobDesk):
             self._advance()
 
     def pause(self) -> None:
-        """Let a propagation wait after the frame being worked on, or go on."""
-        if self._job is not None and self.state == "propagating":
-            self.is_paused = not self.is_paused
-            self._runner.hold(self._job, held=self.is_paused)
-            self.status.emit("Paused after this frame." if self.is_paused else "Going on ...")
-            self.state_changed.emit(self.state)
+        """Let a propagation wait after the frame being worked on; clicks and edits are answered until it goes on."""
+        if self.state == "propagating":
+            self._run.pause(has_begun=self._pace.done > 0)
+            self._stop_job("Pausing after this frame ...")
+
+    def resume(self) -> None:
+        """Go on with a propagation that was paused, or with what was stopped half way."""
+        self.propagate(self._run.request or Resumption())
 
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
-        self._request = self._finder.request = None
+        was_paused = self.is_paused
+        self._run.drop()
+        self._finder.request = None
         self._edits.clear()
+        self._to_split.clear()
         if self.state == "segmenting":
             self._tickets.clear()
-        if self.give_way() and self._job is not None:
-            self._set_state("stopping")
-            self.status.emit("Stopping after this frame ...")
-            self._runner.cancel(self._job)
+        self._stop_job("Stopping after this frame ...")
+        if was_paused:
+            self.state_changed.emit(self.state)
 
     def split(self, object_ids: Sequence[int]) -> None:
         """Show each of the objects in a Labels layer of its own, too."""
-        if self.state != "idle":
+        if not self.can_edit:
             self.note.emit(_WAIT)
         else:
             self._to_split += object_ids
             self._advance()
 
     def _start_split(self) -> None:
-        for object_id in self._to_split:
-            self._masks.add_single(object_id)
-        self._to_split = []
+        while self._to_split:
+            self._masks.add_single(self._to_split.pop(0))
         copied = partial(copied_frames, self.num_frames, partial(read_frame, self._masks.ensure().main.layer))
         self._start("splitting", "One layer per object", copied, total=self.num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
         """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
-        shows_all = is_stored or self._is_refilling
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
-        self._refill |= shows_all
+        self._refill |= is_stored
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()
@@ -222,8 +225,9 @@ class Controller(JobDesk):
         if not self._masks.forget(layer):
             return
         self._refill = True
-        if self._job is not None:
-            self.cancel()
+        if self.state in ("propagating", "splitting"):
+            self._run.drop()
+            self._stop_job("Stopping after this frame ...")
         self.note.emit(
             f"The layer '{layer.name}' was removed. Its masks are still in the session: they come back in a new layer "
             "at the next click or propagation."
@@ -253,12 +257,12 @@ class Controller(JobDesk):
             work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
-        elif self.session is None and (self._request is not None or (self._refill and self.masks is not None)):
+        elif self.session is None and (self._run or (self._refill and self.masks is not None)):
             self.status.emit("Loading the model ...")
             self._start("segmenting", "Loading the model", lambda: opening(self._slot.opened))
-        elif self._request is not None and self.session is not None:
+        elif self._run and self._run.request is not None and self.session is not None:
             self._masks.ensure()
-            self._start_propagation(self.session, self._request)
+            self._start_propagation(self.session, self._run.request)
         elif self.session is not None:
             self._start_showing(self.session)
         else:
@@ -267,8 +271,7 @@ class Controller(JobDesk):
     def _start_showing(self, session: SessionLike) -> None:
         """Show what there is to be shown, when there is nothing else to do."""
         if self._refill and self.masks is not None:
-            self._refill, self._is_refilling = False, True
-            self._start("segmenting", "Masks of the session", lambda: stored_frames(session))
+            self._start("showing", "Masks of the session", lambda: stored_frames(session))
         elif self._to_show and self.masks is not None:
             frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
             shown = partial(changed_frames, session, frames, overtaken=self._has_news)
@@ -280,7 +283,7 @@ class Controller(JobDesk):
 
     def _has_news(self) -> bool:
         """Whether there is something to be done that somebody waits for."""
-        return bool(self._tickets or self._edits or self._to_split or self._request or self._finder.has_work)
+        return bool(self._tickets or self._edits or self._to_split or self._run or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
         prompts, _ = self._usable_prompts()
@@ -290,7 +293,7 @@ class Controller(JobDesk):
         self._start("editing", name, steps)
 
     def _start_clicks(self) -> None:
-        self._total = None
+        self._run.total = None
         tickets, count = self._tickets.unanswered(), self._tickets.count
         prompts, problems = self._usable_prompts()
         for object_id in {object_id for _, object_id in tickets}:
@@ -305,13 +308,13 @@ class Controller(JobDesk):
         self._start("segmenting", "Masks of clicks", answers)
 
     def _start_propagation(self, session: SessionLike, request: RunRequest) -> None:
-        if self._total is None:
+        if self._run.total is None:
             prompts, problems = self._usable_prompts()
             for problem in problems.values():
                 self.note.emit(problem)
             self._start("propagating", "Prompts", partial(self._planning, session, request, prompts))
             return
-        total, self._total, self._request = self._total, None, None
+        total = self._run.begin(request)
         self._masks.lock()
         self.progress.emit(0, total)
         self._start("propagating", "Propagating masks", lambda: track_frames(session, request), total=total)

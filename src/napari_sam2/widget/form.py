@@ -264,16 +264,17 @@ class TrackerForm(QWidget):
     def show_state(self, desk: "JobDesk | None") -> None:
         """Enable what makes sense now; without a desk there is no movie."""
         state, has_session = "idle" if desk is None else desk.state, desk is not None
-        idle = state in ("idle", "segmenting", "editing", "showing")
+        idle, is_paused = desk is None or desk.can_edit, desk is not None and desk.is_paused
         for control in (self.new_object, self.polarity, self.object_id, self.box, self.outline):
             control.setEnabled(has_session)
         self.propagate.setEnabled(has_session and idle)
-        self.everything.setEnabled(has_session and idle)
-        self.labels.setEnabled(has_session and idle)
-        self.cancel.setEnabled(state not in ("idle", "editing", "showing", "stopping"))
-        is_stopped = idle and desk is not None and desk.can_resume
+        can_search = desk is not None and desk.can_search
+        self.everything.setEnabled(can_search)
+        self.labels.setEnabled(can_search)
+        self.cancel.setEnabled(is_paused or state not in ("idle", "editing", "showing", "stopping"))
+        is_stopped = idle and desk is not None and (is_paused or desk.can_resume)
         self.pause.setEnabled(state == "propagating" or is_stopped)
-        self.pause.setText("Resume" if is_stopped or (desk is not None and desk.is_paused) else "Pause")
+        self.pause.setText("Resume" if is_stopped else "Pause")
         self.pause.setToolTip(_TIP_STOPPED if is_stopped else _TIP_PAUSE)
         if state == "segmenting":
             # No length to show: a bar that moves.

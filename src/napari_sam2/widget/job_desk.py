@@ -15,6 +15,7 @@ from napari_sam2.widget.answers import (
     RunRequest,
     SearchAnswer,
     SessionLike,
+    StoredFrames,
     frames_ahead,
     percent,
 )
@@ -28,15 +29,14 @@ from napari_sam2.widget.pace import Pace
 from napari_sam2.widget.prompt_watch import PromptWatch
 from napari_sam2.widget.session_slot import SessionSlot
 from napari_sam2.widget.tickets import Tickets
+from napari_sam2.widget.waiting_run import WaitingRun
 
 State = Literal["idle", "segmenting", "searching", "propagating", "splitting", "editing", "showing", "stopping"]
-Answer = FrameAnswer | SearchAnswer | EditAnswer
-EDITABLE = ("idle", "segmenting", "editing", "showing")
-"""States in which an edit may be asked for; it waits for its turn."""
-SEARCHABLE = ("idle", "segmenting", "showing")
-"""States in which new objects may be asked for."""
-READING = ("idle", "showing")
-"""States of jobs that change nothing in the session."""
+Answer = FrameAnswer | SearchAnswer | EditAnswer | StoredFrames
+_EDITABLE = ("idle", "segmenting", "editing", "showing")
+_SEARCHABLE = ("idle", "segmenting", "showing")
+# Jobs that change nothing in the session.
+_READING = ("idle", "showing")
 
 
 class JobDesk:
@@ -53,8 +53,6 @@ class JobDesk:
     ----------
     state
         What the job is about.
-    is_paused
-        Whether a propagation waits between two frames.
     prompts
         Follows the layers of prompts.
     objects
@@ -92,7 +90,6 @@ class JobDesk:
     ) -> None:
         self.image = image
         self.state: State = "idle"
-        self.is_paused = False
         self.prompts = PromptWatch(image)
         self.prompts.is_correctable = self._is_correctable
         self.objects = ObjectBook(movie_shape(image)[0])
@@ -102,11 +99,9 @@ class JobDesk:
         self._runner = runner
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
-        self._request: RunRequest | None = None
-        # How many frames that takes, once the session was told of all prompts.
-        self._total: int | None = None
+        self._run = WaitingRun()
         self._to_show: dict[int, set[int]] = {}
-        self._refill = self._is_refilling = False
+        self._refill = False
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
@@ -121,6 +116,21 @@ class JobDesk:
     def can_exchange(self) -> bool:
         """Whether another session may be opened in place of this one, since none is, nor is about to be."""
         return self.session is None and self.state == "idle"
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a propagation that was begun or asked for waits until it is told to go on."""
+        return self._run.is_paused
+
+    @property
+    def can_edit(self) -> bool:
+        """Whether an edit, or layers of single objects, may be asked for now; it waits for its turn."""
+        return self.state in _EDITABLE
+
+    @property
+    def can_search(self) -> bool:
+        """Whether new objects may be asked for now; an edit that waits might use their IDs."""
+        return self.state in _SEARCHABLE
 
     @property
     def can_resume(self) -> bool:
@@ -186,6 +196,13 @@ class JobDesk:
             return False
         return self._job is not None
 
+    def _stop_job(self, text: str) -> None:
+        """Stop the job at its next step, and say so, unless it is one that nobody waits for."""
+        if self.give_way() and self._job is not None:
+            self._set_state("stopping")
+            self.status.emit(text)
+            self._runner.cancel(self._job)
+
     def look_ahead(self, frame: int, object_id: int) -> None:
         """Get ready for clicks on a frame and its neighbours, on this object first, if there is nothing else to do."""
         session = self.session
@@ -209,6 +226,10 @@ class JobDesk:
                 self._on_search(answer)
             elif isinstance(answer, EditAnswer):
                 self._said = answer.text
+            elif isinstance(answer, StoredFrames):
+                self._refill = False
+                for frame in answer.frames:
+                    self._to_show.setdefault(frame, set())
             elif answer is not None:
                 self._on_answer(answer, state, total)
 
@@ -221,7 +242,9 @@ class JobDesk:
 
         length, position = (100, percent) if state == "searching" else (total, None)
         body = (
-            self._slot.reading(written) if state in READING else self._slot.working(written, gathers=state == "editing")
+            self._slot.reading(written)
+            if state in _READING
+            else self._slot.working(written, gathers=state == "editing")
         )
         self._job = job = Job(name, body, on_step, on_end, length, position, gives_way)
         self._pace, self._said = Pace(total), ""
@@ -233,7 +256,7 @@ class JobDesk:
     ) -> Iterator[Answer | None]:
         """Tell the session of all prompts, and find out how long a run takes; with many objects both take a while."""
         session.set_prompts(prompts)
-        self._total = request.plan(session)
+        self._run.total = request.plan(session)
         yield from ()
 
     def _on_answer(self, answer: FrameAnswer, state: State, total: int) -> None:
@@ -250,7 +273,7 @@ class JobDesk:
             self.note.emit(answer.problem)
         if total:
             self.progress.emit(self._pace.done, total)
-        if (total or state == "propagating") and self.state != "stopping" and not self.is_paused:
+        if (total or state == "propagating") and self.state != "stopping":
             self.status.emit(self._pace.after(answer))
 
     def _on_search(self, answer: SearchAnswer) -> None:
@@ -280,7 +303,7 @@ class JobDesk:
         return True
 
     def _on_end(self, end: JobEnd, state: State) -> None:
-        self._job, self._is_refilling, self.is_paused = None, False, False
+        self._job = None
         self._masks.unlock()
         self._masks.finish()
         if self.session is not None:
@@ -290,15 +313,16 @@ class JobDesk:
             # What could not be opened would be opened again for ever.
             self._refill = False
         if end.error is not None:
-            self._request = None
             if state == "showing":
                 # What cannot be shown would be shown again for ever.
                 self._to_show.clear()
+                self._refill = False
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
-        if state not in READING or end.error is not None:
-            self.status.emit(self._said or self._pace.at_end(end))
+        self._run.on_end(end, can_resume=self.can_resume)
+        if state not in _READING or end.error is not None:
+            self.status.emit(self._said or self._pace.at_end(end, is_paused=self.is_paused))
         if end.error is not None:
             self.failed.emit(end.error)
         found = self._finder.on_end(end)

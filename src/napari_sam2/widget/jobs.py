@@ -55,9 +55,6 @@ class JobRunner(Protocol):
     def submit(self, job: Job) -> None:
         """Run the job as soon as those before it are done, or have given way."""
 
-    def hold(self, job: Job, *, held: bool) -> None:
-        """Let the job wait before its next step, or go on."""
-
     def cancel(self, job: Job) -> None:
         """Stop the job at its next yield, or drop it if it has not begun; `on_end` is called either way."""
 

@@ -6,7 +6,6 @@ from typing import Any
 from napari.utils.notifications import show_warning
 
 from napari_sam2.widget import edits
-from napari_sam2.widget.job_desk import EDITABLE
 from napari_sam2.widget.object_panel import ObjectPanel
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.undo_line import UndoLine
@@ -47,7 +46,7 @@ class ObjectActions:
     def show(self) -> None:
         """Show what can be done now."""
         movie = self._chosen()
-        can_edit = movie is not None and movie.controller.state in EDITABLE
+        can_edit = movie is not None and movie.controller.can_edit
         undo, redo = (None, None) if movie is None else movie.controller.steps
         self._line.show_steps(undo, redo, can_edit=can_edit)
         self._panel.enable(can_edit=can_edit)

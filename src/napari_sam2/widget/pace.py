@@ -35,12 +35,13 @@ class Pace:
         left = lasting(pace * max(self.total - self.done, 0))
         return f"frame {self.done} of {self.total}, {pace:.2g} s a frame, {left} left{news}"
 
-    def at_end(self, end: JobEnd) -> str:
-        """What to say when the job has ended."""
+    def at_end(self, end: JobEnd, *, is_paused: bool = False) -> str:
+        """What to say when the job has ended, or was stopped to go on later."""
         if end.error is not None:
             return f"Stopped after {self.done} of {self.total} frames." if self.total else "Stopped by an error."
         if end.canceled:
-            return f"Canceled after {self.done} of {self.total} frames; they stay." if self.total else "Canceled."
+            what = "Paused" if is_paused else "Canceled"
+            return f"{what} after {self.done} of {self.total} frames; they stay." if self.total else f"{what}."
         return f"Done: {self.done} frames." if self.total or self.done else ""
 
 

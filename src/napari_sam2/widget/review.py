@@ -68,7 +68,8 @@ class Review(QObject):
         self._form.strip.show_rows(known)
         if not known:
             self._form.reason.setText("")
-        self._form.show_enabled(enabled=bool(known))
+        can_edit = self._movie is not None and self._movie.controller.can_edit
+        self._form.show_enabled(enabled=bool(known), can_edit=can_edit)
         self._on_moved()
 
     def next(self, *_: object) -> None:

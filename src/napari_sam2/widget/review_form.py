@@ -51,7 +51,9 @@ class ReviewForm(QWidget):
         layout.addWidget(self.fold)
         self.show_enabled(enabled=False)
 
-    def show_enabled(self, *, enabled: bool) -> None:
-        """Enable the buttons if there is something to review."""
-        for button in (self.previous, self.next, self.approve, self.approve_object):
+    def show_enabled(self, *, enabled: bool, can_edit: bool = False) -> None:
+        """Enable the buttons if there is something to review, and those that approve if that may be asked for now."""
+        for button in (self.previous, self.next):
             button.setEnabled(enabled)
+        for button in (self.approve, self.approve_object):
+            button.setEnabled(enabled and can_edit)

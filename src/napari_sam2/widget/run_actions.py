@@ -6,7 +6,7 @@ from typing import Any
 from napari.utils.notifications import show_warning
 
 from napari_sam2.settings import EverythingSettings
-from napari_sam2.widget.answers import Resumption, RunRequest, SearchRequest
+from napari_sam2.widget.answers import SearchRequest
 from napari_sam2.widget.form import HINT_NO_MOVIE, TrackerForm
 from napari_sam2.widget.open_movie import OpenMovie
 from napari_sam2.widget.viewing import Follower, shown_frame
@@ -49,7 +49,8 @@ class RunActions:
         if request.object_ids == ():
             show_warning("Select objects in the list first.")
             return
-        self._run(movie, request)
+        self._follow(movie)
+        movie.controller.propagate(request)
 
     def segment_everything(self, *_: object) -> None:
         """Find all cells on the frame on screen that have no mask."""
@@ -76,14 +77,14 @@ class RunActions:
         movie = self._chosen()
         if movie is None:
             return
-        if movie.controller.state != "propagating" and movie.controller.can_resume:
-            self._run(movie, Resumption())
-        else:
+        if movie.controller.state == "propagating":
             movie.controller.pause()
+        elif movie.controller.is_paused or movie.controller.can_resume:
+            self._follow(movie)
+            movie.controller.resume()
 
-    def _run(self, movie: OpenMovie, request: RunRequest) -> None:
+    def _follow(self, movie: OpenMovie) -> None:
         self._follower = Follower(self._viewer, movie.image) if self._form.follow.isChecked() else None
-        movie.controller.propagate(request)
 
     def follow(self, frame: int) -> None:
         """Show a frame that was written, if a propagation wrote it and the viewer is to follow."""

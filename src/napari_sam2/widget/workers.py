@@ -34,8 +34,6 @@ class _Run:
         self._worker: Callable[[], Any] = lambda: None
         self.error: Exception | None = None
         self._stop = threading.Event()
-        self.may_go_on = threading.Event()
-        self.may_go_on.set()
         # How many answers may wait for the GUI thread: a fast model must not pile up frames in memory.
         self._room = threading.Semaphore(_AHEAD)
 
@@ -70,8 +68,6 @@ class _Run:
         # to functions that take no error), and superqt swallows a RuntimeError, after which the worker never ends.
         with contextlib.closing(guarded(self.job.steps)) as steps:
             while not self.stopping:
-                if not self.may_go_on.wait(_POLL_S):
-                    continue
                 try:
                     value = next(steps)
                 except StopIteration:
@@ -117,11 +113,6 @@ class WorkerRunner(QObject):
             if other.gives_way and other is not job:
                 self.cancel(other)
         self._start_next()
-
-    def hold(self, job: Job, *, held: bool) -> None:
-        """Let the job wait before its next step, or go on, if it is the one that runs."""
-        if self._run is not None and self._run.job is job:
-            (self._run.may_go_on.clear if held else self._run.may_go_on.set)()
 
     def cancel(self, job: Job) -> None:
         """Stop the job at its next yield, or drop it if it has not begun; `on_end` is called either way."""

@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
+from typing import TYPE_CHECKING
 
 from napari_sam2 import object_edits
 from napari_sam2.edit_together import EditTogether
+from napari_sam2.errors import SessionError
 from napari_sam2.history import History
 from napari_sam2.runs import Run
 from napari_sam2.session_log import StepKind
 from napari_sam2.session_objects import SessionObjects
+
+if TYPE_CHECKING:
+    from napari_sam2.tracking_session import TrackingSession
 
 
 class EditableSession:
@@ -164,3 +169,24 @@ class EditableSession:
             If there is no such object, or nothing of it would be left; then nothing changes.
         """
         object_edits.end(self._objects, index(object_id), index(frame))
+
+    def take_over(self, other: "TrackingSession") -> None:
+        """Go on with what another session of the same movie has, which is used no more; this one is still empty.
+
+        Prompts, masks, names, ends and approvals are as they were, and so is a propagation that was stopped. Prompts
+        are answered anew when they are next segmented or propagated. What could be undone there cannot be undone here.
+
+        Raises
+        ------
+        SessionError
+            If this session has objects, or the other one is of a movie of another shape.
+        """
+        objects, others = self._objects, other.objects
+        shapes = [(known.num_frames, *known.shape_yx) for known in (objects, others)]
+        if objects or shapes[0] != shapes[1]:
+            raise SessionError(
+                f"this session has {len(objects)} objects and a movie of {shapes[0]} (T, Y, X), the other one a movie "
+                f"of {shapes[1]}: begin a session of the same movie, and let it take the other one over at once"
+            )
+        objects.take_over(others)
+        self.run = other.run

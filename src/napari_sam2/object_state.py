@@ -1,5 +1,7 @@
 """What a session knows of one object: prompts, what they gave, where it was tracked, masks, and marks on them."""
 
+from typing import Self
+
 from napari_sam2.frame_record import Answer, FrameRecord
 from napari_sam2.marks import Marks
 from napari_sam2.masklets import Masklet
@@ -106,6 +108,13 @@ class ObjectState:
         """Take into memory whatever is only stored, because it is about to leave the store."""
         self._trail.load()
         self.masklet.load()
+
+    def taken_over(self, follower: Follower, logs: SessionLogs) -> Self:
+        """The same object for another model, which has yet to answer the prompts; this one is used no more."""
+        known = type(self)(follower, logs, self.masklet, self._trail)
+        known.prompts, known.marks = self.prompts, self.marks
+        known.followed.distrusted |= self.followed.distrusted
+        return known
 
     def record(self, frame: int) -> FrameRecord:
         """All that is known of the object on a frame, to be stored or to be put back."""

@@ -157,6 +157,16 @@ class SessionObjects(Mapping[int, TrackedObject]):
             self.ends, self.names, self.updating = ends, names, updating
             self.edits += 1
 
+    def take_over(self, others: "SessionObjects") -> None:
+        """Take in all objects of a session that is used no more, without what its model answered."""
+        with self.logs.step("settings"):
+            self.load([known.taken_over(self._follower, self.logs) for known in others.values()])
+            for known in self._known.values():
+                self.logs.touching(known, known.frames)
+            self.ends, self.names, self.updating = others.ends, others.names, others.updating
+            self.use_ids_from(others.next_id)
+            self.edits += 1
+
     def remove(self, object_id: int) -> None:
         """Forget an object altogether, if there is one of that ID."""
         with self.logs.step("remove"):

@@ -10,7 +10,6 @@ from qtpy.QtTest import QTest
 from napari_sam2.widget.answers import PropagationRequest
 from napari_sam2.widget.review_row import ABSENT, APPROVED, APPROVED_ABSENT, NOTHING
 from napari_sam2.widget.review_strip import colors_of
-from widget.fakes import wait
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 

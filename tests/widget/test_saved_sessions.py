@@ -288,6 +288,27 @@ def test_another_model_goes_on_in_the_same_folder(bare_desk: Desk, movie: Path, 
     assert session.masklets[1].frames == (0, 1, 2) and not bare_desk.notes()
 
 
+def test_another_model_goes_on_where_nothing_is_stored(
+    bare_desk: Desk, movie: Path, cells: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_sam2.layers.saving.new_places", lambda *_: ())
+    before = track(bare_desk, show(bare_desk, movie), cells)
+    bare_desk.widget.session.rename(1, "mother")
+    bare_desk.widget.session.approve(1, 2)
+    bare_desk.widget.form.diameter.setValue(30)
+    bare_desk.widget.form.diameter.editingFinished.emit()
+    bare_desk.wait_idle(60_000)
+    session = bare_desk.widget.session
+    assert session.settings.diameter == 30 and line(bare_desk) == "" and not bare_desk.notes()
+    np.testing.assert_array_equal(masks(bare_desk)[1:], before[1:])
+    assert [session.masklets[i].frames for i in (1, 2)] == [(0, 1, 2)] * 2
+    assert session.names == {1: "mother"} and session.approved(1) == (2,)
+    bare_desk.widget.runs.propagate()
+    bare_desk.wait_idle(60_000)
+    np.testing.assert_array_equal(masks(bare_desk)[2] == 1, before[2] == 1)
+    assert not list(movie.parent.glob("*.sam2"))
+
+
 def test_the_folder_is_let_go_of_when_the_movie_or_the_viewer_goes(bare_desk: Desk, movie: Path, cells: Any) -> None:
     image = show(bare_desk, movie)
     bare_desk.click_canvas(image, *clear_cells(cells.labels[0], 1)[0][1:])

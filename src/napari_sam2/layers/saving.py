@@ -67,6 +67,7 @@ class Saving:
         self.folder: Path | None = None
         self.error: SessionError | None = None
         self.stored: StoredSession | None = None
+        self._unstored: TrackingSession | None = None
 
     def choose(self, *, stores: bool, elsewhere: Path | None) -> None:
         """Let this be whether, and where, a session is stored that is begun from now on."""
@@ -82,7 +83,7 @@ class Saving:
             self.folder = None
 
     def open(self, model: str, setup: SessionSetup) -> "TrackingSession":
-        """Open the session: a new one in a new folder, or the stored one.
+        """Open the session: a new one in a new folder, or the stored one; or one that goes on with what is nowhere.
 
         What the first opening of a stored session is told of models and settings counts for nothing, it goes on with
         its own; from then on, they are changes.
@@ -120,6 +121,9 @@ class Saving:
             else:
                 self.folder, self.error, self._is_known = folder, None, True
                 break
+        before, self._unstored = self._unstored, session if self.folder is None else None
+        if before is not None:
+            session.take_over(before)
         return session
 
     def _take(self, folder: Path, setup: SessionSetup) -> "TrackingSession":

@@ -7,6 +7,7 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Image
+from numpy.typing import NDArray
 from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -56,6 +57,18 @@ class Hand:
     def click(self, image: Image, y: float, x: float, button: Qt.MouseButton = LEFT) -> None:
         """Press, and wait for what comes of it."""
         self.press(image, y, x, button)
+        self.wait()
+
+    def drag(self, image: Image, places: NDArray[np.float64]) -> None:
+        """Hold the left button down from the first pixel (y, x) of the movie over the others to the last, and wait."""
+        points = [self.where(image, y, x) for y, x in places]
+        QTest.mouseMove(self.native, points[0])
+        settle(3)
+        QTest.mousePress(self.native, LEFT, _NONE, points[0])
+        for point in points[1:]:
+            QTest.mouseMove(self.native, point)
+            settle(3)
+        QTest.mouseRelease(self.native, LEFT, _NONE, points[-1])
         self.wait()
 
     def key(self, name: str, modifier: Qt.KeyboardModifier = _NONE) -> None:

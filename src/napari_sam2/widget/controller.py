@@ -159,7 +159,8 @@ class Controller(JobDesk):
 
     def cancel(self) -> None:
         """Stop at the next frame; what is done stays."""
-        self._request = self._finder.request = None
+        self._request = None
+        self._finder.cancel()
         self._edits.clear()
         if self.state == "segmenting":
             self._tickets.clear()
@@ -250,7 +251,7 @@ class Controller(JobDesk):
             self._start_split()
         elif self._finder.has_work:
             self._masks.ensure()
-            work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
+            work = self._finder.next_work(self._slot.opened, lambda: self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
         elif self.session is None and (self._request is not None or (self._refill and self.masks is not None)):

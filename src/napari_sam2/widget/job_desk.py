@@ -1,6 +1,6 @@
 """One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -177,7 +177,8 @@ class JobDesk:
         return self.session is not None and self.session.is_correctable(object_id, frame)
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
-        return self.prompts.usable(self._masks.give_prompts())
+        prompts, problems = self.prompts.usable(self._masks.give_prompts())
+        return self._finder.told(prompts), problems
 
     def give_way(self) -> bool:
         """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
@@ -216,7 +217,7 @@ class JobDesk:
             if not self._closed:
                 self._on_end(end, state)
 
-        def written() -> Iterator[Answer | None]:
+        def written() -> Generator[Answer | None, None, None]:
             return self._masks.writing(steps(), copy=state == "splitting", is_wanted=self._is_wanted)
 
         length, position = (100, percent) if state == "searching" else (total, None)
@@ -301,10 +302,14 @@ class JobDesk:
             self.status.emit(self._said or self._pace.at_end(end))
         if end.error is not None:
             self.failed.emit(end.error)
-        found = self._finder.on_end(end)
+        found = self._finder.on_end(self.session)
+        if end.canceled or end.error is not None:
+            # What was taken over before is in the session, whether or not it was shown.
+            for object_id, frame in found:
+                self._to_show.setdefault(frame, set()).add(object_id)
         self.objects_changed.emit()
         if found:
-            self.found.emit(found)
+            self.found.emit(tuple(object_id for object_id, _ in found))
             self.status.emit(self._finder.news)
         self._advance()
 

@@ -21,6 +21,7 @@ StepKind = Literal[
     "split",
     "swap",
     "end",
+    "absence",
     "rename",
     "settings",
     "frame",

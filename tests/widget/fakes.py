@@ -250,6 +250,12 @@ class FakeSession:
             self.approvals -= {(object_id, t) for t in chosen}
         return chosen
 
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        with self._touching(object_id, frames=[frame]):
+            self.prompts.pop((object_id, frame), None)
+            self.masklets[object_id].mark_absent(frame)
+            self.approvals |= {(object_id, frame)}
+
     def look_ahead(self, frame: int, *, first: Sequence[int] = ()) -> Iterator[int]:
         self.threads.add(threading.get_ident())
         for t in (frame, frame + 1, frame - 1):

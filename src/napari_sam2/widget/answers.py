@@ -79,6 +79,7 @@ class SessionLike(Protocol):
     def split(self, object_id: int, frame: int) -> int: ...  # noqa: D102
     def swap(self, a: int, b: int, frame: int) -> None: ...  # noqa: D102
     def end(self, object_id: int, frame: int) -> None: ...  # noqa: D102
+    def mark_absent(self, object_id: int, frame: int) -> None: ...  # noqa: D102
     def rename(self, object_id: int, name: str) -> None: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def is_correctable(self, object_id: int, frame: int) -> bool: ...  # noqa: D102

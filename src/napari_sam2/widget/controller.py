@@ -21,7 +21,7 @@ from napari_sam2.widget.answers import (
     stored_frames,
     track_frames,
 )
-from napari_sam2.widget.edits import Edit, WaitingEdits
+from napari_sam2.widget.edits import Edit
 from napari_sam2.widget.job_desk import EDITABLE, SEARCHABLE, JobDesk
 from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
@@ -81,7 +81,6 @@ class Controller(JobDesk):
             later=later,
         )
         self._sync = LayerSync(self.prompts, make_shapes)
-        self._edits = WaitingEdits()
         self._to_split: list[int] = []
         self.num_frames = movie_shape(image)[0]
         self.prompts.note.connect(self._pass_on_note)
@@ -242,6 +241,8 @@ class Controller(JobDesk):
         if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
+        if self._has_news():
+            self._tell_of_erased()
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()

@@ -19,7 +19,7 @@ from napari_sam2.widget.answers import (
     percent,
 )
 from napari_sam2.widget.change_log import ChangeLog
-from napari_sam2.widget.edits import EditAnswer
+from napari_sam2.widget.edits import EditAnswer, WaitingEdits, mark_absent
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import Job, JobEnd, JobRunner
 from napari_sam2.widget.mask_output import MaskOutput
@@ -102,6 +102,7 @@ class JobDesk:
         self._runner = runner
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
+        self._edits = WaitingEdits()
         self._request: RunRequest | None = None
         # How many frames that takes, once the session was told of all prompts.
         self._total: int | None = None
@@ -179,6 +180,14 @@ class JobDesk:
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         prompts, problems = self.prompts.usable(self._masks.give_prompts())
         return self._finder.told(prompts), problems
+
+    def _tell_of_erased(self) -> None:
+        """Let the session know of masks that were erased altogether, before whatever else is asked of it."""
+        if self.session is not None:
+            erased = sorted(self._masks.take_erased())
+            self._edits.add_before([mark_absent(object_id, frame) for object_id, frame in erased])
+            for object_id, frame in erased:
+                self._to_show.setdefault(frame, set()).add(object_id)
 
     def give_way(self) -> bool:
         """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
@@ -292,6 +301,7 @@ class JobDesk:
             self._refill = False
         if end.error is not None:
             self._request = None
+            self._edits.clear()
             if state == "showing":
                 # What cannot be shown would be shown again for ever.
                 self._to_show.clear()

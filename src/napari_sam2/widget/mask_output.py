@@ -123,6 +123,10 @@ class MaskOutput:
         """See `MaskLayers.give_prompts`."""
         return [] if self.layers is None else self.layers.give_prompts()
 
+    def take_erased(self) -> set[tuple[int, int]]:
+        """See `MaskLayers.take_erased`."""
+        return set() if self.layers is None else self.layers.take_erased()
+
     def lock(self) -> None:
         """Keep the brush off, and empty the undo histories of the layers."""
         if self.layers is not None:

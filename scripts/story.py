@@ -219,7 +219,7 @@ def another_day(story: Story) -> None:
 
 
 def until_good(story: Story, began: float, most: int) -> None:
-    """Set the mask threshold and follow all cells anew; then draw the worst mask, and carry that on, again and again."""
+    """Set the mask threshold and follow all cells anew; draw the worst mask and carry that on, until all is good."""
     story.hand.widget._movie.tool.object_id = 1
     story.hand.key("K", Qt.KeyboardModifier.ShiftModifier)
     assert not story.session.approved(1)

@@ -126,6 +126,12 @@ class Annotator(RuleBasedStateMachine):
         self.do(lambda: self.session.end(self.one_of(number), frame))
 
     @precondition(lambda self: self.session.objects)
+    @rule(number=some, frame=frames)
+    def mark_absent(self, number, frame):
+        object_id = self.one_of(number)
+        self.do(lambda: self.session.mark_absent(object_id, frame))
+
+    @precondition(lambda self: self.session.objects)
     @rule(number=some)
     def remove(self, number):
         self.do(lambda: self.session.remove_object(self.one_of(number)))

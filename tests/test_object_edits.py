@@ -1,4 +1,4 @@
-"""Edits of whole objects: merge, split, swap and end."""
+"""Edits of objects: merge, split, swap, end and absence on a frame."""
 
 import numpy as np
 import pytest
@@ -26,13 +26,14 @@ def confused(session):
     return session
 
 
-@pytest.fixture(params=["merge", "split", "swap", "end"])
+@pytest.fixture(params=["merge", "split", "swap", "end", "mark_absent"])
 def edit(request):
     return {
         "merge": lambda session: session.merge(1, 2),
         "split": lambda session: session.split(1, 5),
         "swap": lambda session: session.swap(1, 2, 5),
         "end": lambda session: session.end(1, 5),
+        "mark_absent": lambda session: session.mark_absent(1, 7),
     }[request.param]
 
 
@@ -396,6 +397,57 @@ def three(session):
     session.add_prompts(click(0, 1, FAST), click(0, 2, STILL), click(0, 3, STILL, 3))
     run(session, last=9)
     return session
+
+
+def test_an_object_is_absent_on_one_frame_whatever_is_propagated(session):
+    session.add_prompts(click(0, 1, STILL))
+    run(session, last=9)
+    session.mark_absent(1, 4)
+    assert session.masklets[1].absent == session.approved(1) == (4,)
+    assert session.history.undo_name == "absence of object 1"
+    assert [result.frame for result in session.update()] == [5, 6, 7], "as far as it changes anything, and not back"
+    run(session, "both", last=9)
+    assert set(discs(session, 1)) == {*range(10)} - {4} and session.masklets[1].absent == (4,)
+    session.disapprove(1, 4)
+    run(session, first=4, last=4)
+    assert discs(session, 1)[4] == STILL
+
+
+def test_prompts_on_the_frame_go_and_those_elsewhere_count(session):
+    session.add_prompts(click(0, 1, STILL), click(4, 1, STILL))
+    run(session, last=9)
+    session.mark_absent(1, 4)
+    assert set(session.prompts) == {(1, 0)} and session.masklets[1].absent == (4,)
+    session.add_prompts(click(4, 1, STILL))
+    session.segment(4, 1)
+    assert session.approved(1) == () and discs(session, 1)[4] == STILL
+
+
+def test_without_its_only_prompt_an_object_has_its_last_mask_for_one(session):
+    session.add_prompts(click(0, 1, STILL))
+    run(session, last=5)
+    session.mark_absent(1, 0)
+    assert list(session.prompts) == [(1, 5)] and session.prompts[1, 5].mask is not None
+    run(session, "both", last=9)
+    assert set(discs(session, 1)) == {*range(1, 10)}
+
+
+@pytest.mark.parametrize(
+    ("object_id", "frame", "problem"),
+    [
+        (1, 0, "object 1 has neither mask nor prompt on another frame than 0, .*: remove it"),
+        (2, 0, "there is no object 2"),
+        (1, -1, "no frame -1: name one of 0 to"),
+        (1, 10**6, "no frame 1000000: name one of 0 to"),
+    ],
+)
+def test_an_absence_that_makes_no_sense_is_refused_and_changes_nothing(session, object_id, frame, problem):
+    session.add_prompts(click(0, 1, STILL))
+    session.segment(0, 1)
+    before = known(session)
+    with pytest.raises(PromptError, match=problem):
+        session.mark_absent(object_id, frame)
+    assert known(session) == before
 
 
 def test_several_edits_are_one_step(three):

@@ -1,7 +1,10 @@
 """Who listens to a session can take back what happened."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
+from napari_sam2.errors import SessionError
 from napari_sam2.prompts import PointPrompt
 from toy_model import ToyModel
 from toy_scene import FAST, STILL, STILL_YX, click, open_scene
@@ -147,3 +150,14 @@ def test_steps_within_a_step_are_one_and_all_ends_are_told_in_spite_of_errors(se
     with pytest.raises(KeyError):
         session.segment(0, 1)
     assert told[0] == ("begin", "segment"), "the step before has ended"
+
+
+def test_a_step_of_one_thread_is_no_place_for_another(session):
+    session.add_prompts(click(0, 1, STILL))
+    with ThreadPoolExecutor(1) as other, session.one_step():
+        session.rename(1, "mother")
+        with pytest.raises(SessionError, match=r"Another thread changes this session .* wait until it is done"):
+            other.submit(session.rename, 1, "daughter").result()
+    assert session.names == {1: "mother"}
+    session.undo()
+    assert session.names == {}

@@ -170,6 +170,20 @@ class EditableSession:
         """
         object_edits.end(self._objects, index(object_id), index(frame))
 
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        """Say that an object is not on a frame (0 to T-1), whatever is shown there; on others it is as before.
+
+        Its mask and its prompts on the frame are removed, and that it is not there is approved, so that no propagation
+        changes it; see `approve`. What was tracked across the frame is followed anew by the next update. If no prompts
+        are left, the last mask becomes one.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object or frame, or nothing of the object would be left; then nothing changes.
+        """
+        object_edits.mark_absent(self._objects, index(object_id), index(frame))
+
     def take_over(self, other: "TrackingSession") -> None:
         """Go on with what another session of the same movie has, which is used no more; this one is still empty.
 

@@ -1,4 +1,4 @@
-"""Edits of whole objects: merge two, split one, swap two from a frame on, end one. Each is one step of the session.
+"""Edits of objects: merge two, split one, swap two from a frame on, end one, take one off a frame. Each is one step.
 
 They work on records. Whatever was tracked from prompts that an object has lost is shown from then on, and not
 remembered, unless a mask that became a prompt answers for it.
@@ -108,6 +108,25 @@ def end(objects: SessionObjects, object_id: int, frame: int) -> None:
         objects.logs.touching(known, ())
         _put(objects, known, before | after, _settled(before, objects.shape_yx))
         objects.ends[object_id] = frame
+
+
+def mark_absent(objects: SessionObjects, object_id: int, frame: int) -> None:
+    """See `TrackingSession.mark_absent`."""
+    known = _one(objects, object_id)
+    if not 0 <= frame < objects.num_frames:
+        raise PromptError(f"the movie has no frame {frame}: name one of 0 to {objects.num_frames - 1}")
+    was = {t: known.record(t) for t in known.frames}
+    rest = {t: record for t, record in was.items() if t != frame}
+    if not any(record.mask or record.prompts for record in rest.values()):
+        raise PromptError(
+            f"object {object_id} has neither mask nor prompt on another frame than {frame}, so nothing of it would be "
+            "left: remove it"
+        )
+    here = was.get(frame, _NOTHING)
+    outdated = here.outdated if here.mask is None else frozenset((1, -1) if here.origin is None else here.origin[:1])
+    absent = FrameRecord(is_absent=True, is_approved=True, outdated=outdated)
+    with objects.logs.step("absence"):
+        _put(objects, known, was, _settled(rest, objects.shape_yx) | {frame: absent})
 
 
 def rename(objects: SessionObjects, object_id: int, name: str) -> None:

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from napari_sam2.errors import SessionError
 
 if TYPE_CHECKING:
     from napari_sam2.tracked_object import TrackedObject
@@ -18,6 +21,7 @@ StepKind = Literal[
     "split",
     "swap",
     "end",
+    "absence",
     "rename",
     "settings",
     "frame",
@@ -76,12 +80,13 @@ class SessionLog(Protocol):
 class SessionLogs:
     """The listeners of one session, in the order in which they came.
 
-    Steps within a step are part of it.
+    Steps within a step are part of it, if they are taken in the same thread; others are refused.
     """
 
     def __init__(self) -> None:
         self._logs: list[SessionLog] = []
-        self._is_within = False
+        # The thread that is within a step.
+        self._within: int | None = None
 
     def __bool__(self) -> bool:
         return bool(self._logs)
@@ -96,8 +101,18 @@ class SessionLogs:
 
     @contextmanager
     def step(self, kind: StepKind, frame: int | None = None) -> Iterator[None]:
-        """Everything that happens inside is one step. Errors of listeners come out of it when the others are done."""
-        if self._is_within:
+        """Everything that happens inside is one step. Errors of listeners come out of it when the others are done.
+
+        Raises
+        ------
+        SessionError
+            If another thread is within a step.
+        """
+        if self._within is not None:
+            if self._within != get_ident():
+                raise SessionError(
+                    "Another thread changes this session at this moment, and nothing else may: wait until it is done"
+                )
             yield
             return
         step = Step(kind, frame)
@@ -105,7 +120,7 @@ class SessionLogs:
             for log in tuple(self._logs):
                 log.begin(step)
                 ends.callback(log.end, step)
-            self._is_within = True
+            self._within = get_ident()
             ends.callback(self._leave)
             yield
 
@@ -127,4 +142,4 @@ class SessionLogs:
         self._logs = []
 
     def _leave(self) -> None:
-        self._is_within = False
+        self._within = None

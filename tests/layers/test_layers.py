@@ -282,6 +282,56 @@ def test_row26_strokes_taken_back_are_no_edits_whatever_is_written_afterwards() 
         assert (read_frame(labels, 1) == value).all() and masks.mask_prompts() == []
 
 
+def test_row26_an_object_erased_altogether_is_told_of_once_and_may_come_back() -> None:
+    _, masks = shown()
+    labels = masks.main.layer
+    masks.write(2, square(), (1,))
+    masks.write(3, square(4), (4,))
+    labels.brush_size = 40
+    labels.paint((2, 15, 15), 0)
+    labels.fill((3, 15, 15), 7)
+    masks.write(2, square(), (1,))
+    assert not read_frame(labels, 2).any(), "until it is told of"
+    assert masks.take_erased() == {(1, 2), (4, 3)}
+    assert masks.take_erased() == set()
+    masks.write(2, square(), (1,))
+    masks.write(3, square(4), (4,))
+    np.testing.assert_array_equal(read_frame(labels, 2), square())
+    np.testing.assert_array_equal(read_frame(labels, 3), square(7))
+    (prompt,) = masks.mask_prompts()
+    assert (prompt.object_id, prompt.frame) == (7, 3)
+
+
+def test_row26_what_was_erased_and_painted_again_or_clicked_is_there() -> None:
+    _, masks = shown()
+    labels = masks.main.layer
+    for frame in (1, 2, 3):
+        masks.write(frame, square(), (1,))
+        labels.brush_size = 40
+        labels.paint((frame, 15, 15), 0)
+    labels.brush_size = 3
+    labels.paint((1, 30, 30), 1)
+    masks.clicked(1, 2)
+    masks.clicked(5, 3)
+    assert masks.take_erased() == {(1, 3)}
+    assert [(prompt.object_id, prompt.frame) for prompt in masks.mask_prompts()] == [(1, 1)]
+    masks.write(2, square(), (1,))
+    np.testing.assert_array_equal(read_frame(labels, 2), square())
+
+
+def test_row26_erased_in_its_own_layer_it_is_erased_unless_it_was_painted_in_the_other() -> None:
+    _, masks = shown()
+    own = create_labels_layer(image(), "object 1")
+    masks.add_single(1, own)
+    for frame in (1, 2):
+        masks.write(frame, square(), (1,))
+        own.brush_size = 40
+        own.paint((frame, 15, 15), 0)
+    masks.main.layer.brush_size = 3
+    masks.main.layer.paint((2, 30, 30), 1)
+    assert masks.take_erased() == {(1, 1)}
+
+
 def test_filling_is_an_edit_too() -> None:
     _, masks = shown()
     labels = masks.main.layer

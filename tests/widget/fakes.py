@@ -217,8 +217,16 @@ class FakeSession:
 
     @contextmanager
     def one_step(self, kind: str = "edits") -> Iterator[None]:
+        prompts, accepted = dict(self.prompts), dict(self.accepted)
+        masks = [mask for masklet in self.masklets.values() for mask in dict(masklet).values()]
         with self.logs.step(kind):
-            yield
+            try:
+                yield
+            except BaseException:
+                self.prompts, self.accepted, self.masklets = prompts, accepted, {}
+                for mask in masks:
+                    self.masklets.setdefault(mask.object_id, Masklet(mask.object_id)).add(mask)
+                raise
 
     def reload(self) -> None:
         self.reloaded += 1
@@ -241,6 +249,12 @@ class FakeSession:
         with self._touching(object_id, frames=chosen):
             self.approvals -= {(object_id, t) for t in chosen}
         return chosen
+
+    def mark_absent(self, object_id: int, frame: int) -> None:
+        with self._touching(object_id, frames=[frame]):
+            self.prompts.pop((object_id, frame), None)
+            self.masklets[object_id].mark_absent(frame)
+            self.approvals |= {(object_id, frame)}
 
     def look_ahead(self, frame: int, *, first: Sequence[int] = ()) -> Iterator[int]:
         self.threads.add(threading.get_ident())
@@ -300,7 +314,7 @@ class StepRunner:
 
     def __init__(self, *, paused: bool = False) -> None:
         self.paused = paused
-        self.jobs: list[tuple[Job, Iterator[object]]] = []
+        self.jobs: list[tuple[Job, Generator[Any, None, None]]] = []
 
     def submit(self, job: Job) -> None:
         for other in [waiting for waiting, _ in self.jobs if waiting.gives_way]:
@@ -333,6 +347,8 @@ class StepRunner:
             self._end(job, JobEnd(canceled=True))
 
     def _end(self, job: Job, end: JobEnd) -> None:
+        for steps in [steps for waiting, steps in self.jobs if waiting is job]:
+            steps.close()
         self.jobs = [pair for pair in self.jobs if pair[0] is not job]
         job.on_end(end)
 

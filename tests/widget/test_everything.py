@@ -145,6 +145,7 @@ def test_canceled_while_masks_are_taken_over(paused: Bench) -> None:
     paused.runner.finish()
     assert point_ids(paused) == []
     assert shown(paused, 3) == set()
+    assert paused.session.prompts == paused.session.masklets == {}
     assert paused.controller.state == "idle"
 
 
@@ -158,6 +159,7 @@ def test_an_error_while_masks_are_taken_over_leaves_nothing_behind() -> None:
     assert len(bench.errors) == 1
     assert point_ids(bench) == []
     assert shown(bench, 3) == set()
+    assert bench.session.prompts == bench.session.masklets == {}
     bench.controller.close()
 
 

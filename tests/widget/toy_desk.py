@@ -1,5 +1,6 @@
 """Sessions of the widget with the session's own rules and the stand-in network, on a movie of two discs."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,9 @@ def open_toy(toy: ToyModel, **settings: Any) -> TrackingSession:
 class ToyBench:
     """A movie, its layers and a controller whose jobs run in this thread; the session is a real one."""
 
-    def __init__(self, toy: ToyModel, *, paused: bool = False) -> None:
+    def __init__(
+        self, toy: ToyModel, *, paused: bool = False, opener: Callable[[], TrackingSession] | None = None
+    ) -> None:
         self.viewer = ViewerModel()
         self.image = self.viewer.add_layer(Image(movie(), name="movie"))
         self.points = self.viewer.add_layer(create_prompt_layer(self.image))
@@ -41,7 +44,7 @@ class ToyBench:
         self.controller = Controller(
             self.image,
             self.points,
-            open_session=lambda: open_toy(toy),
+            open_session=opener or (lambda: open_toy(toy)),
             make_labels=lambda name: self.add(create_labels_layer(self.image, name)),
             make_shapes=self.make_shapes,
             runner=self.runner,

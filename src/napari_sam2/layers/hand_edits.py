@@ -72,15 +72,37 @@ class HandEdits:
             Pairs of (object ID, frame) to leave out.
         """
         left_out = set(skip)
-        for frame in self.frames:
+        for object_id, frame, mask in self._edited(self.frames):
+            if (object_id, frame) not in left_out and mask.any():
+                yield MaskPrompt(frame, object_id, mask)
+
+    def take_erased(self, only: tuple[int, int] | None = None) -> set[tuple[int, int]]:
+        """Return (object ID, frame) of those of whose masks nothing was left, once: they are no edits from then on.
+
+        Where nothing was painted in their place, the pixels are the model's again.
+
+        Parameters
+        ----------
+        only
+            Ask for this object and frame alone.
+        """
+        frames = self.frames if only is None else only[1:]
+        erased = {(object_id, frame) for object_id, frame, mask in self._edited(frames) if not mask.any()}
+        erased &= erased if only is None else {only}
+        for object_id, frame in erased:
+            pixels, before = self._before[frame]
+            self._before[frame] = pixels, np.where(before == object_id, np.uint32(0), before)
+        return erased
+
+    def _edited(self, frames: Iterable[int]) -> Iterator[tuple[int, int, NDArray[np.bool_]]]:
+        """The objects whose pixels were edited: ID, frame, and what is left of them or was added to them, (Y, X)."""
+        for frame in sorted(self._before.keys() & set(frames)):
             present = read_frame(self._layer, frame)
             pixels, before = self._before[frame]
             now = present.flat[pixels]
             ids = np.union1d(now[now != before], before[now != before])
             for object_id in (int(value) for value in ids if value > 0):
-                mask = present == object_id
-                if (object_id, frame) not in left_out and mask.any():
-                    yield MaskPrompt(frame, object_id, mask)
+                yield object_id, frame, present == object_id
 
     def _on_paint(self, event: Any) -> None:
         self.has_history = True

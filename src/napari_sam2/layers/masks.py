@@ -124,14 +124,27 @@ class MaskLayers:
             refresh_pixels(mask_layer.layer)
 
     def clicked(self, object_id: int, frame: int) -> None:
-        """Take note of a click: strokes before it are no prompt of the object any more, though their pixels stay."""
+        """Take note of a click: strokes before it are no prompt of the object any more, though their pixels stay.
+
+        If they left nothing of its mask, the click makes it anew.
+        """
         self._strokes_at_click[object_id, frame] = self._strokes(frame)
+        for mask_layer in self:
+            mask_layer.edits.take_erased((object_id, frame))
 
     def mask_prompts(self) -> list[MaskPrompt]:
         """Return the objects that were painted by hand, and not clicked on since, as prompts."""
         skip = {key for key, strokes in self._strokes_at_click.items() if strokes == self._strokes(key[1])}
         painted = {(p.object_id, p.frame): p for mask_layer in self for p in mask_layer.edits.mask_prompts(skip)}
         return list(painted.values())
+
+    def take_erased(self) -> set[tuple[int, int]]:
+        """Return (object ID, frame) of those of whose masks no pixel was left by hand, and which are to be shown anew.
+
+        They are returned once. One that was painted in another layer is there.
+        """
+        erased = {key for mask_layer in self for key in mask_layer.edits.take_erased()}
+        return erased and erased - {(prompt.object_id, prompt.frame) for prompt in self.mask_prompts()}
 
     def outdate(self, object_id: int, frame: int) -> None:
         """Let what was painted of an object on a frame go: the session says something else of it by now."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import NapariSam2Error
 from napari_sam2.masklets import FrameMask, Masklet
-from napari_sam2.prompts import MaskPrompt, ObjectPrompts, Prompt
+from napari_sam2.prompts import ObjectPrompts, Prompt
 from napari_sam2.session_log import SessionLogs, StepKind
 from napari_sam2.settings import EverythingSettings
 from napari_sam2.sweeps import Direction
@@ -79,6 +79,7 @@ class SessionLike(Protocol):
     def split(self, object_id: int, frame: int) -> int: ...  # noqa: D102
     def swap(self, a: int, b: int, frame: int) -> None: ...  # noqa: D102
     def end(self, object_id: int, frame: int) -> None: ...  # noqa: D102
+    def mark_absent(self, object_id: int, frame: int) -> None: ...  # noqa: D102
     def rename(self, object_id: int, name: str) -> None: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102
     def is_correctable(self, object_id: int, frame: int) -> bool: ...  # noqa: D102
@@ -289,31 +290,6 @@ def search_frame(session: SessionLike, prompts: Sequence[Prompt], request: Searc
             return
         step = SearchAnswer(progress.done, progress.total)
         yield step
-
-
-def accept_masks(
-    session: SessionLike, prompts: Sequence[Prompt], masks: Sequence[FrameMask]
-) -> Iterator[FrameAnswer | SearchAnswer]:
-    """Make masks of one frame the answers to the clicks on it, and yield the frame in the end."""
-    session.set_prompts(prompts)
-    for done, mask in enumerate(masks, start=1):
-        session.accept(mask)
-        yield SearchAnswer(done, len(masks))
-    frame = masks[0].frame
-    yield FrameAnswer(frame, session.labels(frame), frozenset(mask.object_id for mask in masks))
-
-
-def segment_masks(
-    session: SessionLike, prompts: Sequence[Prompt], masks: Sequence[MaskPrompt]
-) -> Iterator[FrameAnswer | SearchAnswer]:
-    """Make objects of masks, which are among the prompts, and yield their frames in the end."""
-    session.set_prompts(prompts)
-    done = 0
-    for frame in sorted({mask.frame for mask in masks}):
-        for _ in session.segment_all(frame):
-            done += 1
-            yield SearchAnswer(done, max(done, len(masks)))
-        yield FrameAnswer(frame, session.labels(frame), frozenset(m.object_id for m in masks if m.frame == frame))
 
 
 def changed_frames(

@@ -22,7 +22,7 @@ from napari_sam2.widget.answers import (
     stored_frames,
     track_frames,
 )
-from napari_sam2.widget.edits import Edit, WaitingEdits
+from napari_sam2.widget.edits import Edit
 from napari_sam2.widget.job_desk import JobDesk
 from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.layer_sync import LayerSync
@@ -82,7 +82,6 @@ class Controller(JobDesk):
             later=later,
         )
         self._sync = LayerSync(self.prompts, make_shapes)
-        self._edits = WaitingEdits()
         self._to_split: list[int] = []
         self.num_frames = movie_shape(image)[0]
         self.prompts.note.connect(self._pass_on_note)
@@ -164,7 +163,7 @@ class Controller(JobDesk):
         """Stop at the next frame; what is done stays."""
         was_paused = self.is_paused
         self._run.drop()
-        self._finder.request = None
+        self._finder.cancel()
         self._edits.clear()
         self._to_split.clear()
         if self.state == "segmenting":
@@ -245,6 +244,8 @@ class Controller(JobDesk):
         if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
+        if self._has_news():
+            self._tell_of_erased()
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()
@@ -254,7 +255,7 @@ class Controller(JobDesk):
             self._start_split()
         elif self._finder.has_work:
             self._masks.ensure()
-            work = self._finder.next_work(self._slot.opened, self._usable_prompts()[0])
+            work = self._finder.next_work(self._slot.opened, lambda: self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
         elif self.session is None and (self._run or (self._refill and self.masks is not None)):

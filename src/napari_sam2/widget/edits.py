@@ -113,6 +113,16 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
     return Edit("Ending objects", apply)
 
 
+def mark_absent(object_id: int, frame: int) -> Edit:
+    """Say that an object is not on a frame."""
+
+    def apply(session: SessionLike) -> str:
+        session.mark_absent(object_id, frame)
+        return f"Not on frame {frame}: object {object_id}."
+
+    return Edit("Taking an object off a frame", apply)
+
+
 def rename(object_id: int, name: str) -> Edit:
     """Give an object a name."""
 
@@ -155,6 +165,10 @@ class WaitingEdits:
     def add(self, edit: Edit) -> None:
         """Let it wait."""
         self._waiting.append(edit)
+
+    def add_before(self, edits: Sequence[Edit]) -> None:
+        """Let these wait, in their order, and those that wait already come after them."""
+        self._waiting.extendleft(reversed(edits))
 
     def clear(self) -> None:
         """Forget what waits."""

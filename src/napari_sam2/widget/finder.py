@@ -11,12 +11,10 @@ from napari_sam2.widget.answers import (
     SearchAnswer,
     SearchRequest,
     SessionLike,
-    accept_masks,
     search_frame,
-    segment_masks,
 )
-from napari_sam2.widget.jobs import JobEnd
 from napari_sam2.widget.prompt_watch import ObjectFrame, PromptWatch
+from napari_sam2.widget.taking_over import accept_masks, segment_masks
 
 if TYPE_CHECKING:
     from napari_sam2.found_objects import Everything
@@ -39,6 +37,7 @@ class Finder:
     """A search asked for; then points for what it found, in the prompt layer, and masks that wait to be their answers.
 
     A point that is moved or removed before its mask was taken over takes the mask along, and is a click like others.
+    Until then the session is told of none of these points and masks, and then of all, or of none if that is stopped.
 
     Parameters
     ----------
@@ -59,37 +58,43 @@ class Finder:
         self._prompts = prompts
         self._waiting: dict[ObjectFrame, FrameMask] = {}
         self._given: tuple[MaskPrompt, ...] = ()
-        self._accepting: tuple[int, ...] = ()
+        self._accepting: tuple[ObjectFrame, ...] = ()
 
     @property
     def has_work(self) -> bool:
         """Whether there is a search to begin, or there are masks to take over or to make objects of."""
         return bool(self._waiting or self._given) or self.request is not None
 
-    def next_work(self, opened: Callable[[], SessionLike], prompts: Sequence[Prompt]) -> Work:
+    def told(self, prompts: Sequence[Prompt]) -> list[Prompt]:
+        """Those of the prompts of which the session may be told: without masks that wait, and points for them."""
+        waiting = {*self._waiting, *_keys(self._given)}
+        return [prompt for prompt in prompts if (prompt.object_id, prompt.frame) not in waiting]
+
+    def next_work(self, opened: Callable[[], SessionLike], usable: Callable[[], Sequence[Prompt]]) -> Work:
         """What is to be done next, if there is work: take over masks that were found, else search.
 
         Parameters
         ----------
         opened
             Returns the session; called in the worker thread.
-        prompts
-            All there are.
+        usable
+            Returns all prompts that the session may be told of.
         """
         masks, request = list(self._waiting.values()), self.request
         if masks:
-            self._waiting = {}
-            self._accepting = tuple(mask.object_id for mask in masks)
+            self._waiting, self._accepting = {}, _keys(masks)
             self.news = f"{_count(masks, 'cell')} found. {_SELECTED}"
+            prompts = usable()
             return Work("Taking over what was found", lambda: accept_masks(opened(), prompts, masks))
         if self._given:
             given, self._given = self._given, ()
-            self._accepting = tuple(mask.object_id for mask in given)
+            self._accepting = _keys(given)
             self.news = f"{_count(given, 'label')} used. {_SELECTED}"
+            prompts = usable()
             return Work("Taking over labels", lambda: segment_masks(opened(), prompts, given))
         if request is None:
             raise ValueError("there is no work")
-        self.request = None
+        self.request, prompts = None, usable()
         return Work("Looking for cells", lambda: search_frame(opened(), prompts, request))
 
     def add(self, found: "Everything") -> None:
@@ -106,17 +111,28 @@ class Finder:
         with self._prompts.changing():
             self._prompts.kept += masks
 
-    def on_end(self, end: JobEnd) -> tuple[int, ...]:
-        """Take note that masks were taken over, and return their object IDs; if it went wrong, their prompts go."""
-        object_ids, self._accepting = self._accepting, ()
-        if end.error is None and not end.canceled:
-            return object_ids
-        if object_ids and self._prompts.points is not None:
-            keys = {key for key in self._prompts.groups if key[0] in object_ids}
+    def on_end(self, session: SessionLike | None) -> tuple[ObjectFrame, ...]:
+        """Take note that a job has ended; returns which objects, on which frames, the session has from it.
+
+        Of those that it has not, because something went wrong, the prompts go.
+        """
+        keys, self._accepting = self._accepting, ()
+        known = session.prompts if session is not None and keys else {}
+        self._drop({key for key in keys if key not in known})
+        return tuple(key for key in keys if key in known)
+
+    def cancel(self) -> None:
+        """Forget the search that has not begun, and what waits to be taken over."""
+        waiting = {*self._waiting, *_keys(self._given)}
+        self.request, self._waiting, self._given = None, {}, ()
+        self._drop(waiting)
+
+    def _drop(self, keys: set[ObjectFrame]) -> None:
+        if keys:
             with self._prompts.changing():
-                self._prompts.kept = [p for p in self._prompts.kept if p.object_id not in object_ids]
-                replace_points(self._prompts.points, self._prompts.image, keys, ())
-        return ()
+                self._prompts.kept = [p for p in self._prompts.kept if (p.object_id, p.frame) not in keys]
+                if self._prompts.points is not None:
+                    replace_points(self._prompts.points, self._prompts.image, keys, ())
 
     def changed(self, key: ObjectFrame) -> None:
         """Take note that somebody changed the prompts of an object on a frame."""
@@ -125,3 +141,7 @@ class Finder:
 
 def _count(masks: Sequence[object], what: str) -> str:
     return f"{len(masks)} {what}{'' if len(masks) == 1 else 's'}"
+
+
+def _keys(masks: Sequence[FrameMask | MaskPrompt]) -> tuple[ObjectFrame, ...]:
+    return tuple((mask.object_id, mask.frame) for mask in masks)

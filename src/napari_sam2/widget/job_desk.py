@@ -1,6 +1,6 @@
 """One job at a time for the session of one movie: its start, what becomes of its answers, its end. No Qt here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import ClassVar, Literal
 
@@ -20,7 +20,7 @@ from napari_sam2.widget.answers import (
     percent,
 )
 from napari_sam2.widget.change_log import ChangeLog
-from napari_sam2.widget.edits import EditAnswer
+from napari_sam2.widget.edits import EditAnswer, WaitingEdits, mark_absent
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import Job, JobEnd, JobRunner
 from napari_sam2.widget.mask_output import MaskOutput
@@ -100,6 +100,7 @@ class JobDesk:
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
         self._run = WaitingRun()
+        self._edits = WaitingEdits()
         self._to_show: dict[int, set[int]] = {}
         self._refill = False
         self._job: Job | None = None
@@ -187,7 +188,16 @@ class JobDesk:
         return self.session is not None and self.session.is_correctable(object_id, frame)
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
-        return self.prompts.usable(self._masks.give_prompts())
+        prompts, problems = self.prompts.usable(self._masks.give_prompts())
+        return self._finder.told(prompts), problems
+
+    def _tell_of_erased(self) -> None:
+        """Let the session know of masks that were erased altogether, before whatever else is asked of it."""
+        if self.session is not None:
+            erased = sorted(self._masks.take_erased())
+            self._edits.add_before([mark_absent(object_id, frame) for object_id, frame in erased])
+            for object_id, frame in erased:
+                self._to_show.setdefault(frame, set()).add(object_id)
 
     def give_way(self) -> bool:
         """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
@@ -237,7 +247,7 @@ class JobDesk:
             if not self._closed:
                 self._on_end(end, state)
 
-        def written() -> Iterator[Answer | None]:
+        def written() -> Generator[Answer | None, None, None]:
             return self._masks.writing(steps(), copy=state == "splitting", is_wanted=self._is_wanted)
 
         length, position = (100, percent) if state == "searching" else (total, None)
@@ -313,6 +323,7 @@ class JobDesk:
             # What could not be opened would be opened again for ever.
             self._refill = False
         if end.error is not None:
+            self._edits.clear()
             if state == "showing":
                 # What cannot be shown would be shown again for ever.
                 self._to_show.clear()
@@ -325,10 +336,14 @@ class JobDesk:
             self.status.emit(self._said or self._pace.at_end(end, is_paused=self.is_paused))
         if end.error is not None:
             self.failed.emit(end.error)
-        found = self._finder.on_end(end)
+        found = self._finder.on_end(self.session)
+        if end.canceled or end.error is not None:
+            # What was taken over before is in the session, whether or not it was shown.
+            for object_id, frame in found:
+                self._to_show.setdefault(frame, set()).add(object_id)
         self.objects_changed.emit()
         if found:
-            self.found.emit(found)
+            self.found.emit(tuple(object_id for object_id, _ in found))
             self.status.emit(self._finder.news)
         self._advance()
 

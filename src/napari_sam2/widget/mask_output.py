@@ -1,7 +1,7 @@
 """Where the masks of one movie are shown, from the first one on, and again after that was removed. No Qt here."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -60,14 +60,20 @@ class MaskOutput:
         """
         return self.layers is not None and self._write(self.layers, answer, copy, self._is_shown(answer.frame))
 
-    def writing(self, answers: Iterator[Any], *, copy: bool, is_wanted: Callable[[FrameAnswer], bool]) -> Iterator[Any]:
+    def writing(
+        self, answers: Iterator[Any], *, copy: bool, is_wanted: Callable[[FrameAnswer], bool]
+    ) -> Generator[Any, None, None]:
         """Write the masks of frames as they come, in the thread that asks for them, and leave `show` to the GUI's.
 
         What could meet with a brush in somebody's hand is left for the GUI's thread to `write`, as `is_written` tells,
         and so is what is not wanted any more. Raises as `write` does.
         """
-        for answer in answers:
-            yield self._written(answer, copy) if isinstance(answer, FrameAnswer) and is_wanted(answer) else answer
+        try:
+            for answer in answers:
+                yield self._written(answer, copy) if isinstance(answer, FrameAnswer) and is_wanted(answer) else answer
+        finally:
+            if isinstance(answers, Generator):
+                answers.close()
 
     def show(self, frame: int, *, at_once: bool) -> bool:
         """Draw a frame that was written elsewhere, if it is on screen; returns whether there are layers.
@@ -116,6 +122,10 @@ class MaskOutput:
     def give_prompts(self) -> list[MaskPrompt]:
         """See `MaskLayers.give_prompts`."""
         return [] if self.layers is None else self.layers.give_prompts()
+
+    def take_erased(self) -> set[tuple[int, int]]:
+        """See `MaskLayers.take_erased`."""
+        return set() if self.layers is None else self.layers.take_erased()
 
     def lock(self) -> None:
         """Keep the brush off, and empty the undo histories of the layers."""

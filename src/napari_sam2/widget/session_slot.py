@@ -83,7 +83,7 @@ class SessionSlot:
         return is_new
 
     def working(
-        self, steps: Callable[[], Iterator[Any]], *, gathers: bool = False
+        self, steps: Callable[[], Generator[Any, None, None]], *, gathers: bool = False
     ) -> Callable[[], Generator[Any, None, None]]:
         """The steps of a job that works with the session; it stays open for as long as they go on.
 
@@ -96,15 +96,20 @@ class SessionSlot:
         def body() -> Generator[Any, None, None]:
             with self._in_use(), self._changes.job(gathers=gathers):
                 answers = steps()
-                while True:
-                    with self._changes.working():
-                        self._tidy(self.session)
-                        answer = next(answers, _END)
+                try:
+                    while True:
+                        with self._changes.working():
+                            self._tidy(self.session)
+                            answer = next(answers, _END)
+                            if answer is _END:
+                                self._objects.catch_up(_BUDGET_S)
                         if answer is _END:
-                            self._objects.catch_up(_BUDGET_S)
-                    if answer is _END:
-                        return
-                    yield answer
+                            return
+                        yield answer
+                finally:
+                    # A job that is stopped may have something to take back.
+                    with self._changes.working():
+                        answers.close()
 
         return body
 

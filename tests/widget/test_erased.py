@@ -1,0 +1,140 @@
+"""Masks that are erased altogether with napari's tools: the object is not on that frame, and is followed around it."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from napari_sam2.errors import PromptError
+from napari_sam2.prompts import MaskPrompt
+from napari_sam2.widget import edits
+from napari_sam2.widget.answers import PropagationRequest
+from toy_model import ToyModel
+from toy_scene import FAST, STILL, STILL_YX, truth
+from widget.conftest import Desk
+from widget.test_shapes import drag
+from widget.toy_desk import NUM_FRAMES, ToyBench
+
+FORWARD = PropagationRequest("forward")
+OTHERS = {*range(NUM_FRAMES)} - {3}
+
+
+@pytest.fixture
+def bench(toy: ToyModel) -> Iterator[ToyBench]:
+    """Two objects that were followed to the end."""
+    bench = ToyBench(toy)
+    bench.click(0, 1, STILL)
+    bench.click(0, 2, FAST)
+    bench.controller.propagate(FORWARD)
+    yield bench
+    bench.controller.close()
+
+
+def erase(bench: ToyBench, frame: int) -> None:
+    """Erase the still disc."""
+    bench.labels.brush_size = 60
+    bench.labels.paint((frame, *STILL_YX), 0)
+    assert not (bench.frames()[frame] == 1).any()
+
+
+def frames_of(bench: ToyBench, object_id: int) -> set[int]:
+    return {t for t, labels in enumerate(bench.frames()) if (labels == object_id).any()}
+
+
+def test_row26_an_erased_mask_stays_away_on_that_frame_alone(bench: ToyBench) -> None:
+    others = bench.frames()[3] == 2
+    erase(bench, 3)
+    for _ in range(2):
+        bench.controller.propagate(FORWARD)
+        assert frames_of(bench, 1) == OTHERS
+        np.testing.assert_array_equal(bench.frames()[3] == 2, others)
+        assert bench.session.masklets[1].absent == bench.session.approved(1) == (3,)
+        bench.check()
+    assert not bench.notes
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bench: bench.click(5, 2, FAST),
+        lambda bench: bench.controller.edit(edits.rename(2, "fast")),
+        lambda bench: bench.controller.use_masks([MaskPrompt(6, 9, np.roll(truth()[0] == STILL, -80, 1))]),
+        lambda bench: bench.controller.edit(edits.approve(1, 3)),
+    ],
+    ids=["click", "edit", "labels", "approval"],
+)
+def test_row26_the_session_knows_at_the_next_thing_asked(bench: ToyBench, ask: Callable[[ToyBench], None]) -> None:
+    erase(bench, 3)
+    ask(bench)
+    assert bench.session.masklets[1].absent == bench.session.approved(1) == (3,)
+    bench.check()
+
+
+def test_row25_undo_brings_the_erased_mask_back(bench: ToyBench) -> None:
+    before = bench.frames()
+    erase(bench, 3)
+    bench.controller.edit(edits.undo())
+    np.testing.assert_array_equal(bench.frames(), before)
+    assert bench.said[-1] == "Undone: absence of object 1." and bench.session.approved(1) == ()
+    bench.check()
+    bench.controller.edit(edits.redo())
+    assert frames_of(bench, 1) == OTHERS
+    bench.check()
+
+
+def test_row18_clicks_on_the_frame_go_with_the_mask(bench: ToyBench) -> None:
+    bench.click(3, 1, STILL)
+    erase(bench, 3)
+    bench.controller.propagate(FORWARD)
+    assert bench.point_ids() == [1, 2] and frames_of(bench, 1) == OTHERS
+    bench.check()
+
+
+def test_row26_a_click_after_the_eraser_makes_the_mask_anew(bench: ToyBench) -> None:
+    erase(bench, 3)
+    bench.click(3, 1, STILL)
+    assert bench.frames()[3][tuple(map(int, STILL_YX))] == 1 and bench.session.approved(1) == ()
+    bench.check()
+
+
+def test_row26_the_only_mask_is_shown_again_and_what_to_do_is_said(bench: ToyBench) -> None:
+    bench.controller.edit(edits.remove([2]))
+    bench.click(4, 3, FAST)
+    before = bench.frames()
+    bench.labels.fill((4, *np.argwhere(before[4] == 3)[0]), 0)
+    assert not (bench.frames()[4] == 3).any()
+    bench.controller.edit(edits.approve(3, 4))
+    (error,) = bench.errors
+    assert isinstance(error, PromptError) and "nothing of it would be left: remove it" in str(error)
+    assert bench.session.approved(3) == (), "an approval of what was erased is not one of what is shown again"
+    np.testing.assert_array_equal(bench.frames(), before)
+    bench.errors.clear()
+    bench.check()
+
+
+def test_row26_filled_with_another_id_the_cell_is_that_object(bench: ToyBench) -> None:
+    bench.labels.fill((3, *STILL_YX), 9)
+    bench.controller.propagate(PropagationRequest("forward", last=3))
+    assert bench.session.masklets[1].absent == (3,) and frames_of(bench, 9) == {3}
+    bench.controller.propagate(PropagationRequest("forward", last=3))
+    assert bench.session.approved(1) == (3,) and (9, 3) in bench.session.prompts
+    np.testing.assert_array_equal(bench.frames()[3], bench.session.labels(3))
+
+
+@pytest.mark.async_slicing
+def test_row26_erased_with_the_mouse_it_is_not_there_and_goes_on_after(desk: Desk) -> None:
+    movie, labels, form = desk.viewer.layers["movie"], desk.viewer.layers["masks"], desk.widget.form
+    desk.click_canvas(movie, 20, 20)
+    desk.click(form.propagate)
+    desk.wait_idle()
+    desk.go_to(3)
+    desk.viewer.layers.selection.active = labels
+    labels.mode, labels.brush_size = "erase", 12
+    for y in (14, 20, 26):
+        drag(desk, (y, 8), (y, 34))
+    assert not desk.frame(3).any()
+    desk.press_key("K")
+    desk.wait_idle()
+    assert "object 1 on frame 3" in form.status.text()
+    assert desk.session.masklets[1].absent == (3,) and desk.session.approved(1) == (3,)
+    assert not desk.frame(3).any() and desk.frame(2).any() and desk.frame(4).any() and not desk.notes()

@@ -1,6 +1,7 @@
 """Advanced settings: what is shown is what the session is opened with; and what of the form is seen at once."""
 
 from dataclasses import fields, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,9 +9,11 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox
 
 from napari_sam2.memory_policy import CELLS, ORIGINAL, MemoryPolicy
+from napari_sam2.session_settings import SessionSettings
 from napari_sam2.session_setup import SessionSetup
 from napari_sam2.tuning import Tuning
 from napari_sam2.widget.advanced_form import AdvancedForm
+from napari_sam2.widget.session_choices import SessionChoices
 from widget.conftest import Desk
 
 pytestmark = pytest.mark.widget
@@ -45,12 +48,29 @@ def test_what_a_stored_session_goes_on_with_is_shown_and_kept(
     changes: list[int] = []
     form.changed.connect(lambda: changes.append(1))
     tuning = Tuning(1.5, -2.0, 8, 64 * 2**20)
-    form.show_session(policy, tuning, "bfloat16")
+    form.show_setup(adopted(policy, tuning))
     assert not changes
     assert form.setup(diameter=None, device="auto") == SessionSetup(None, name, most, tuning, "auto")
     form.usual.click()
     assert form.setup(diameter=None, device="auto") == SessionSetup()
     assert changes == [1]
+
+
+def adopted(policy: MemoryPolicy, tuning: Tuning) -> SessionSetup:
+    """What is taken over from a stored session."""
+    session = SimpleNamespace(settings=SessionSettings(memory_policy=policy, tuning=tuning))
+    stored: Any = SimpleNamespace(session=session, model=SimpleNamespace(name="cell", precision="bfloat16"))
+    return SessionChoices("cell", SessionSetup()).adopt(stored).setup
+
+
+def test_what_is_shown_rounded_stays_as_it_was_until_it_is_changed_itself(form: AdvancedForm) -> None:
+    given = SessionSetup(tuning=Tuning(1.0625, -2.0, 8, 3 * 2**20 + 1), device="auto")
+    form.show_setup(given)
+    form.max_recent.setValue(3)
+    assert form.setup(diameter=None, device="auto") == replace(given, max_recent=3)
+    form.tuning["mask_threshold"].setValue(2)
+    tuning = replace(given.tuning, mask_threshold=2.0)
+    assert form.setup(diameter=None, device="auto") == replace(given, max_recent=3, tuning=tuning)
 
 
 def test_each_control_says_what_it_trades(form: AdvancedForm) -> None:

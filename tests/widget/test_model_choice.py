@@ -275,3 +275,56 @@ def test_closing_the_dock_ends_the_download(desk: Desk, server: Server) -> None:
     desk.qtbot.waitUntil(lambda: not closed.downloads.is_busy, timeout=10_000)
     assert not Store.default().path(CHECKPOINTS[TINY]).exists()
     desk.dock()
+
+
+def test_a_model_is_for_the_user_for_whom_it_was_chosen() -> None:
+    heard = Heard(paused=True)
+    switch, uses = heard.switch, []
+    switch.used.connect(lambda model, user: uses.append((model, user)))
+    switch.show_user("cell", "first")
+    switch.choose(TINY)
+    switch.show_user("cell", "second")
+    assert (switch.shown, switch.wanted) == ("cell", TINY)
+    switch.choose("mine.pt")
+    assert (switch.shown, switch.wanted, uses) == ("mine.pt", TINY, [("mine.pt", "second")])
+    heard.runner.finish()
+    assert (switch.shown, uses[1:]) == ("mine.pt", [(TINY, "first")])
+    switch.show_user(TINY, "first")
+    assert switch.shown == TINY
+
+
+def test_two_users_wait_for_one_download() -> None:
+    heard = Heard(paused=True)
+    switch, uses = heard.switch, []
+    switch.used.connect(lambda model, user: uses.append((model, user)))
+    switch.show_user("cell", "first")
+    switch.choose(TINY)
+    switch.join("third")
+    switch.show_user("cell", "second")
+    switch.choose(TINY)
+    assert len(heard.runner.jobs) == 1 and switch.shown == TINY
+    switch.choose("cell")
+    assert len(heard.runner.jobs) == 1 and switch.shown == "cell", "the others still wait for it"
+    heard.runner.finish()
+    assert uses == [(TINY, "first"), (TINY, "third")] and switch.model == "cell"
+
+
+def test_a_download_is_for_the_movie_for_which_it_was_chosen(desk: Desk, server: Server, opened: list[str]) -> None:
+    form = desk.widget.form
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
+    desk.wait_idle()
+    other = desk.add_movie(name="other")
+    form.image.value = other
+    desk.viewer.layers["point_prompts [1]"].add([0, 20, 20])
+    desk.wait_idle()
+    begin(desk, server)
+    form.image.value = desk.viewer.layers["movie"]
+    assert form.model.box.currentData() == "cell" and form.model.bar.isVisible()
+    server.slow_s = 0
+    wait_downloaded(desk)
+    desk.qtbot.waitUntil(lambda: len(opened) == 3, timeout=5000)
+    assert opened == ["cell", "cell", TINY] and form.model.box.currentData() == "cell"
+    form.image.value = other
+    desk.wait_idle()
+    assert form.model.box.currentText() == TINY and len(opened) == 3
+    assert desk.widget.session is desk.sessions[2] and desk.session.asked == [(0, 1)]

@@ -1,6 +1,6 @@
 """The controls for what is rarely changed about how objects are followed."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, ClassVar
 
 from psygnal import Signal
@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QFormLayout, QPushButton, QSpinBox, QWidget
 
 from napari_sam2.devices import Precision
-from napari_sam2.memory_policy import POLICIES, MemoryPolicy, find_policy
+from napari_sam2.memory_policy import MemoryPolicy
 from napari_sam2.session_setup import SessionSetup
 from napari_sam2.tuning import AS_TRAINED, Tuning
 
@@ -60,7 +60,7 @@ class AdvancedForm(QWidget):
         self.usual = QPushButton("All as usual")
         self.usual.setToolTip("Set all of this back")
         self._lay_out()
-        self._show(SessionSetup(precision=precision))
+        self.show_setup(SessionSetup(precision=precision))
         for box in (self.precision, self.policy):
             box.activated.connect(self._on_change)
         for spin in (self.max_recent, *self.tuning.values()):
@@ -68,11 +68,19 @@ class AdvancedForm(QWidget):
         self.usual.clicked.connect(self._on_usual)
 
     def setup(self, *, diameter: float | None, device: str) -> SessionSetup:
-        """The settings as they are now, with a diameter (source pixels) and a device."""
+        """The settings as they are now, with a diameter (source pixels) and a device.
+
+        What was shown and is only rounded here stays as it was given.
+        """
+        read = self._read()
+        tuning = _overlaid(self._given.tuning, self._shown.tuning, read.tuning)
+        setup: SessionSetup = _overlaid(self._given, self._shown, read)
+        return replace(setup, tuning=tuning, diameter=diameter, device=device)
+
+    def _read(self) -> SessionSetup:
         tokens, kept = self._window.value(), self._kept.value()
         most = self.max_recent.value()
         return SessionSetup(
-            diameter=diameter,
             memory_policy=self.policy.currentData(),
             max_recent=None if most == _NONE_GIVEN else most,
             tuning=Tuning(
@@ -82,20 +90,10 @@ class AdvancedForm(QWidget):
                 cache_bytes=None if kept == _NONE_GIVEN else kept * _MB,
             ),
             precision=self.precision.currentData(),
-            device=device,
         )
 
-    def show_session(self, policy: MemoryPolicy, tuning: Tuning, precision: str) -> None:
-        """Show how a stored session goes on; emits nothing."""
-        name, most = _named(policy)
-        self._show(SessionSetup(None, name, most, tuning, "float32" if precision == "float32" else "auto"))
-
-    def show_precision(self, precision: Precision) -> None:
-        """Show another precision; emits nothing."""
-        with QSignalBlocker(self.precision):
-            self.precision.setCurrentIndex(self.precision.findData(precision))
-
-    def _show(self, setup: SessionSetup) -> None:
+    def show_setup(self, setup: SessionSetup) -> None:
+        """Show how a session is opened; emits nothing."""
         tuning, kept = setup.tuning, setup.tuning.cache_bytes
         controls = [self.precision, self.policy, self.max_recent, *self.tuning.values()]
         blockers = [QSignalBlocker(control) for control in controls]
@@ -113,6 +111,7 @@ class AdvancedForm(QWidget):
         self._window.setValue(tuning.window_tokens or 2)
         self._kept.setValue(_NONE_GIVEN if kept is None else kept // _MB)
         del blockers
+        self._given, self._shown = setup, self._read()
 
     def _lay_out(self) -> None:
         layout = QFormLayout(self)
@@ -131,20 +130,15 @@ class AdvancedForm(QWidget):
         self.changed.emit()
 
     def _on_usual(self) -> None:
-        self._show(SessionSetup(tuning=AS_TRAINED))
+        self.show_setup(SessionSetup(tuning=AS_TRAINED))
         self.ahead.setChecked(True)
         self.changed.emit()
 
 
-def _named(policy: MemoryPolicy) -> tuple[str | MemoryPolicy, int | None]:
-    """A policy by name and length, if there is one of that name that differs from it in nothing else."""
-    for name, known in POLICIES.items():
-        if policy == known:
-            return name, None
-    for name in POLICIES:
-        if policy.max_recent is not None and policy == find_policy(name, max_recent=policy.max_recent):
-            return name, policy.max_recent
-    return policy, None
+def _overlaid(given: Any, shown: Any, read: Any) -> Any:
+    """What was given, but for the fields that are read as something else than was shown of them."""
+    names = [field.name for field in fields(given)]
+    return replace(given, **{n: getattr(read, n) for n in names if getattr(read, n) != getattr(shown, n)})
 
 
 def _box(choices: dict[Any, str]) -> QComboBox:

@@ -37,7 +37,7 @@ from napari_sam2.widget.saved_line import SavedLine
 from napari_sam2.widget.undo_line import UndoLine
 
 if TYPE_CHECKING:
-    from napari_sam2.session_settings import SessionSettings
+    from napari_sam2.session_setup import SessionSetup
     from napari_sam2.widget.job_desk import JobDesk
 
 WHOLE_MOVIE: dict[str, Direction] = {"Forward": "forward", "Backward": "backward", "Both ways": "both"}
@@ -194,24 +194,20 @@ class TrackerForm(QWidget):
             self.image.reset_choices()
             self.image.value = image if image in self.image.choices else None
 
-    def show_preferences(self, preferences: Preferences, before: Preferences, *, is_used: bool) -> None:
-        """Show what was chosen in napari's preferences; the precision only if no session `is_used` by now."""
+    def show_preferences(self, preferences: Preferences, before: Preferences) -> None:
+        """Show what was chosen in napari's preferences, but for what belongs to the setup of a session."""
         self._captions.show_keys(preferences.keys)
         self.keys_list.show_keys(preferences.keys)
         if preferences.follow != before.follow:
             self.follow.setChecked(preferences.follow)
         if preferences.ahead != before.ahead:
             self.advanced.ahead.setChecked(preferences.ahead)
-        if preferences.precision != before.precision and not is_used:
-            self.advanced.show_precision(preferences.precision)
 
-    def show_settings(self, settings: "SessionSettings", precision: str) -> int:
-        """Show how a stored session goes on; emits nothing. Returns the diameter as it is shown, 0 for automatic."""
+    def show_setup(self, setup: "SessionSetup") -> None:
+        """Show with what a session is opened, the diameter in whole pixels; emits nothing."""
         with QSignalBlocker(self.diameter):
-            self.diameter.setValue(round(settings.diameter or 0))
-        self.advanced.show_session(settings.memory_policy, settings.tuning, precision)
-        self.cleaning.show_cleaning(settings.cleaning)
-        return self.diameter.value()
+            self.diameter.setValue(round(setup.diameter or 0))
+        self.advanced.show_setup(setup)
 
     def show_object_color(self, rgba: Sequence[float] | None) -> None:
         """Show the color that the current object has in the masks; none if it is not known."""

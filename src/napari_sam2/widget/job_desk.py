@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from napari.layers import Image, Labels
 from psygnal import Signal
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PropagationError
 from napari_sam2.layers import MaskLayers, movie_shape
 from napari_sam2.prompts import Prompt
@@ -137,6 +138,11 @@ class JobDesk:
     def can_resume(self) -> bool:
         """Whether there is a propagation or an update that was stopped half way."""
         return self.session is not None and self.session.can_resume
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """How masks are tidied up."""
+        return self._slot.cleaning
 
     @property
     def masks(self) -> MaskLayers | None:

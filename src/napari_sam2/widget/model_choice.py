@@ -71,7 +71,7 @@ class ModelChoice(QWidget):
         for model, text in {**switch.choices(), FROM_FILE: FROM_FILE}.items():
             self.box.addItem(text, model)
             self.box.setItemData(self.box.count() - 1, model, Qt.ItemDataRole.ToolTipRole)
-        self.box.setCurrentIndex(self.box.findData(switch.wanted or switch.model))
+        self.box.setCurrentIndex(self.box.findData(switch.shown))
         if switch.wanted and self._download.isHidden():
             self.note.setText(f"Downloading {switch.wanted}")
             self.bar.setRange(0, 0)

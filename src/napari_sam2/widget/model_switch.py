@@ -1,6 +1,6 @@
 """Which model is in use, and the download of one that is not on this machine. No Qt here."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +19,8 @@ _MB = 1_000_000
 class ModelSwitch:
     """The model in use, and at most one that is on its way; it is used as soon as it is there.
 
+    Models are chosen for a user, such as one of several movies; the download goes on when another one is shown.
+
     Parameters
     ----------
     runner
@@ -27,13 +29,13 @@ class ModelSwitch:
     Attributes
     ----------
     model
-        Name or path of the model in use.
+        Name or path of the model that the user shown has.
     wanted
         Name of the model that is being downloaded; empty if none is.
     """
 
-    used: ClassVar[Signal] = Signal(str)
-    """Another model is in use from now on."""
+    used: ClassVar[Signal] = Signal(str, object)
+    """Another model is in use from now on, by this user."""
     changed: ClassVar[Signal] = Signal()
     """What there is to choose from, is in use or is on its way has changed."""
     progress: ClassVar[Signal] = Signal(object)
@@ -44,9 +46,16 @@ class ModelSwitch:
     def __init__(self, runner: JobRunner) -> None:
         self.model = next(iter(CHECKPOINTS))
         self.wanted = ""
+        self._user: object = None
+        self._waiting: list[object] = []
         self._files: list[str] = []
         self._runner = runner
         self._job: Job | None = None
+
+    @property
+    def shown(self) -> str:
+        """Name or path of the model that was chosen last for the user shown; it may still be on its way."""
+        return self.wanted if self._user in self._waiting else self.model
 
     def choices(self) -> Mapping[str, str]:
         """What to choose from, and what to say about it."""
@@ -57,30 +66,40 @@ class ModelSwitch:
 
     def choose(self, model: str) -> None:
         """Use a model, by its name or the path of a file, now or when it is downloaded; ends another download."""
-        if model == (self.wanted or self.model):
+        if model == self.shown:
             return
-        self.cancel()
+        self._waiting = [user for user in self._waiting if user is not self._user]
+        if model == self.wanted:
+            self._wait()
+            return
+        if not self._waiting:
+            self.cancel()
         if model == self.model:
+            self.changed.emit()
             return
         checkpoint = CHECKPOINTS.get(model)
         if checkpoint is not None and Store.default().state(checkpoint) in ("partial", "absent"):
+            self.cancel()
             self._download(checkpoint)
             return
-        if checkpoint is None and model not in self._files:
-            self._files.append(model)
-        self._use(model)
+        self._use(model, [self._user])
 
-    def adopt(self, model: str | None) -> None:
-        """Show the model that a stored session goes on with, as the one in use; None if it has no name."""
-        if model is not None and model != self.model:
-            if model not in CHECKPOINTS and model not in self._files:
-                self._files.append(model)
-            self.model = model
-            self.changed.emit()
+    def show_user(self, model: str, user: object) -> None:
+        """Let models be chosen for this user from now on, who has this one."""
+        if self._user is None:
+            self._waiting = [waiting for waiting in self._waiting if waiting is not None]
+        if (model, user) != (self.model, self._user):
+            self._user = user
+            self._show(model)
+
+    def join(self, user: object) -> None:
+        """Let a user wait for the model that the one shown waits for, if there is one."""
+        if self._user in self._waiting:
+            self._waiting.append(user)
 
     def cancel(self) -> None:
         """Stop the download; what has come is kept, and the next one goes on from there."""
-        job, self._job, self.wanted = self._job, None, ""
+        job, self._job, self.wanted, self._waiting = self._job, None, "", []
         if job is not None:
             self._runner.cancel(job)
             self.changed.emit()
@@ -95,7 +114,7 @@ class ModelSwitch:
             position=lambda step: step.done // _MB,
         )
         self.wanted = checkpoint.name
-        self.changed.emit()
+        self._wait()
         self._runner.submit(job)
 
     def _on_step(self, step: Step, job: Job) -> None:
@@ -108,17 +127,28 @@ class ModelSwitch:
             self.changed.emit()
             return
         model, self.wanted, self._job = self.wanted, "", None
+        waiting, self._waiting = self._waiting, []
         if end.error is None and not end.canceled:
-            self._use(model)
+            self._use(model, waiting)
             return
         self.changed.emit()
         if end.error is not None:
             self.failed.emit(end.error)
 
-    def _use(self, model: str) -> None:
+    def _wait(self) -> None:
+        self._waiting.append(self._user)
+        self.changed.emit()
+
+    def _use(self, model: str, users: Iterable[object]) -> None:
+        self._show(model if self._user in users else self.model)
+        for user in users:
+            self.used.emit(model, user)
+
+    def _show(self, model: str) -> None:
+        if model not in CHECKPOINTS and model not in self._files:
+            self._files.append(model)
         self.model = model
         self.changed.emit()
-        self.used.emit(model)
 
 
 def _describe(store: Store, checkpoint: Checkpoint) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from napari.layers import Image, Labels, Points, Shapes
 
+from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import PromptError
 from napari_sam2.layers import (
     Alignment,
@@ -16,13 +17,13 @@ from napari_sam2.layers import (
     create_shape_layer,
     read_labels_layer,
 )
-from napari_sam2.widget.answers import SessionLike
 from napari_sam2.widget.click_tool import ClickTool
 from napari_sam2.widget.controller import Controller
 from napari_sam2.widget.jobs import JobRunner
 from napari_sam2.widget.keys import Keys
 from napari_sam2.widget.object_book import ObjectRow
 from napari_sam2.widget.saved_movie import SavedMovie
+from napari_sam2.widget.session_choices import SessionChoices
 from napari_sam2.widget.shape_tool import ShapeKind, ShapeTool
 from napari_sam2.widget.viewing import shown_frame
 
@@ -38,6 +39,10 @@ class OpenMovie:
         What its clicks and buttons set in motion.
     tool
         What its next click says.
+    choices
+        With what its session is opened.
+    measured
+        At which diameter (pixels) the object clicked last is looked at; None if that is not known or plays no part.
     saved
         How its session is stored.
     shape_tool
@@ -55,7 +60,7 @@ class OpenMovie:
         image: Image,
         *,
         saving: Saving,
-        open_session: Callable[[], SessionLike],
+        choices: SessionChoices,
         runner: JobRunner,
         later: Callable[[Callable[[], None]], None],
         keys: Keys,
@@ -64,6 +69,8 @@ class OpenMovie:
         on_replaced: Callable[["OpenMovie"], None],
     ) -> None:
         self.image = image
+        self.choices = choices
+        self.measured: float | None = None
         self._data = image.data
         self._on_replaced = on_replaced
         image.events.data.connect(self._on_data)
@@ -78,7 +85,7 @@ class OpenMovie:
         self.controller = Controller(
             image,
             points,
-            open_session=open_session,
+            open_session=choices.opener(image, saving),
             make_labels=self._make_labels,
             runner=runner,
             shown_frame=partial(shown_frame, viewer, image),
@@ -87,6 +94,8 @@ class OpenMovie:
         )
         self.saved = SavedMovie(saving, self.controller, note=note, on_opened=self._on_stored_opened)
         self.controller.note.connect(note)
+        self.controller.opened.connect(self._on_opened)
+        self.controller.measured.connect(self._on_measured)
         self._show_points()
 
     def new_object(self) -> None:
@@ -170,14 +179,40 @@ class OpenMovie:
         self.tool.detach()
         self._leave_shapes()
 
-    def go_on_with(self, folder: Path, open_session: Callable[[], SessionLike]) -> None:
+    def choose(self, choices: SessionChoices) -> None:
+        """Go on with a session that is opened with other choices; its clicks are answered anew.
+
+        Refused, and said so, while a stored session is being opened, as are other ways of tidying up.
+        """
+        if self._takes_changes():
+            self.choices = choices
+            self.controller.reopen_with(choices.opener(self.image, self.saved.saving))
+
+    def choose_cleaning(self, cleaning: Cleaning) -> None:
+        """Tidy masks up like this from now on."""
+        if self._takes_changes():
+            self.controller.set_cleaning(cleaning)
+
+    def go_on_with(self, folder: Path) -> None:
         """Open the stored session in a folder; until it is there nobody knows which object a click would be about."""
         self.tool.points.mode = "pan_zoom"
-        self.saved.go_on_with(folder, open_session)
+        self.saved.go_on_with(folder, self.choices.opener(self.image, self.saved.saving))
 
     def _on_data(self, _event: Any) -> None:
         if self.image.data is not self._data:
             self._on_replaced(self)
+
+    def _takes_changes(self) -> bool:
+        if self.saved.is_opening:
+            self._note("The saved session is being opened: change its settings when it is there.")
+        return not self.saved.is_opening
+
+    def _on_opened(self) -> None:
+        if (stored := self.saved.saving.stored) is not None:
+            self.choices = self.choices.adopt(stored)
+
+    def _on_measured(self, diameter: float | None) -> None:
+        self.measured = diameter
 
     def _on_stored_opened(self) -> None:
         self.tool.points.mode = "add"

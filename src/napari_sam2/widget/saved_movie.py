@@ -49,6 +49,11 @@ class SavedMovie:
         return controller.can_exchange and not controller.prompts.groups
 
     @property
+    def is_opening(self) -> bool:
+        """Whether a stored session is about to be opened, with choices of its own that nobody knows yet."""
+        return self._is_to_show
+
+    @property
     def text(self) -> str:
         """How it stands, in a few words."""
         saving = self.saving

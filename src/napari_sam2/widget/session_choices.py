@@ -1,61 +1,64 @@
-"""What is chosen of a session before it is opened: the model, the diameter, the advanced settings."""
+"""With what the session of one movie is opened: the model, the diameter, the advanced settings. No Qt here."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from psygnal import Signal
 
 from napari_sam2.layers import Saving, open_layer_session
+from napari_sam2.memory_policy import POLICIES, MemoryPolicy, find_policy
+from napari_sam2.session_setup import SessionSetup
 from napari_sam2.widget.answers import SessionLike
-from napari_sam2.widget.form import TrackerForm
-from napari_sam2.widget.model_switch import ModelSwitch
 
 if TYPE_CHECKING:
     from napari_sam2.session_files.session_folder import StoredSession
 
 
+@dataclass(frozen=True, slots=True)
 class SessionChoices:
-    """Brings together the controls that say with what a session is opened.
-
-    Parameters
-    ----------
-    device
-        Where the network runs; see `load_model`.
+    """What is chosen of the session of one movie.
 
     Attributes
     ----------
-    device
-        That of sessions that are opened from now on.
+    model
+        Name or path, as of `load_model`.
+    setup
+        All else, but for how masks are tidied up: that changes while a session goes on, and its `Controller` knows it.
     """
 
-    changed: ClassVar[Signal] = Signal()
-    """What is chosen is another session than before."""
-
-    def __init__(self, models: ModelSwitch, form: TrackerForm, *, device: str) -> None:
-        self._models = models
-        self._form = form
-        self.device = device
-        self._diameter = form.diameter.value()
-        models.used.connect(self._tell)
-        form.diameter.editingFinished.connect(self._on_diameter)
-        form.advanced.changed.connect(self._tell)
+    model: str
+    setup: SessionSetup
 
     def opener(self, image: Image, saving: Saving) -> Callable[[], SessionLike]:
-        """What opens the session of a movie as it is chosen now."""
-        setup = self._form.advanced.setup(diameter=float(self._diameter) or None, device=self.device)
-        return partial(open_layer_session, image, self._models.model, setup=setup, saving=saving)
+        """What opens the session of a movie as it is chosen here."""
+        return partial(open_layer_session, image, self.model, setup=self.setup, saving=saving)
 
-    def adopt(self, stored: "StoredSession") -> None:
-        """Show what a stored session goes on with."""
-        self._diameter = self._form.show_settings(stored.session.settings, stored.model.precision)
-        self._models.adopt(stored.model.name)
+    def but(self, **changes: Any) -> "SessionChoices":
+        """The same with changes of the setup, by the names of its fields."""
+        return replace(self, setup=replace(self.setup, **changes))
 
-    def _on_diameter(self) -> None:
-        if self._form.diameter.value() != self._diameter:
-            self._diameter = self._form.diameter.value()
-            self.changed.emit()
+    def adopt(self, stored: "StoredSession") -> "SessionChoices":
+        """What a stored session goes on with, on the device chosen here; the model stays if that one has no name."""
+        settings = stored.session.settings
+        policy, most = _named(settings.memory_policy)
+        stays = replace(self, model=stored.model.name or self.model)
+        return stays.but(
+            diameter=settings.diameter,
+            memory_policy=policy,
+            max_recent=most,
+            tuning=settings.tuning,
+            precision="float32" if stored.model.precision == "float32" else "auto",
+        )
 
-    def _tell(self, *_: object) -> None:
-        self.changed.emit()
+
+def _named(policy: MemoryPolicy) -> tuple[str | MemoryPolicy, int | None]:
+    """A policy by name and length, if there is one of that name that differs from it in nothing else."""
+    for name, known in POLICIES.items():
+        if policy == known:
+            return name, None
+    for name in POLICIES:
+        if policy.max_recent is not None and policy == find_policy(name, max_recent=policy.max_recent):
+            return name, policy.max_recent
+    return policy, None

@@ -9,7 +9,6 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_sam2.cleaning import Cleaning
 from napari_sam2.errors import MovieError
 from napari_sam2.layers import Saving, movie_shape
 from napari_sam2.session_files.places import sessions_folder
@@ -33,7 +32,7 @@ from napari_sam2.widget.preference_watch import PreferenceWatch
 from napari_sam2.widget.preferences import Preferences
 from napari_sam2.widget.review import Review
 from napari_sam2.widget.run_actions import RunActions
-from napari_sam2.widget.session_choices import SessionChoices
+from napari_sam2.widget.shown_choices import ShownChoices
 from napari_sam2.widget.viewing import unwrapped
 from napari_sam2.widget.workers import WorkerRunner
 
@@ -73,7 +72,7 @@ class TrackerWidget(QWidget):
             captions=captions,
             preferences=preferences,
         )
-        self._choices = SessionChoices(self._models, self.form, device=preferences.device)
+        self._choices = ShownChoices(self._models, self.form, preferences)
         self.clicks = ClickActions(self.form, lambda: self._movie, self._redraw)
         self.runs = RunActions(viewer, self.form, lambda: self._movie)
         self._ahead = LookAhead(self, viewer, self.form.advanced.ahead, lambda: self._movie)
@@ -111,7 +110,7 @@ class TrackerWidget(QWidget):
         if folder is None:
             return
         if self._asking.takes_stored(self._movie.image, folder):
-            self._movie.go_on_with(folder, self._choices.opener(self._movie.image, self._movie.saved.saving))
+            self._movie.go_on_with(folder)
 
     def open_image(self, image: Image) -> None:
         """Start the session of a movie, or go on with it.
@@ -174,13 +173,11 @@ class TrackerWidget(QWidget):
     def _connect(self) -> None:
         form = self.form
         form.image.changed.connect(self._on_image_chosen)
-        self._choices.changed.connect(self._reopen)
         self._models.failed.connect(self._notices.error)
         self._watch.changed.connect(self._on_preferences)
         form.saved.button.clicked.connect(self.open_saved)
         form.input.chosen.connect(self._asking.choose)
         form.direction.currentTextChanged.connect(self._redraw)
-        form.cleaning.changed.connect(self._on_cleaning)
         for emitter, slot in self._layer_events():
             emitter.connect(slot)
 
@@ -199,7 +196,7 @@ class TrackerWidget(QWidget):
             self.viewer,
             image,
             saving=saving,
-            open_session=self._choices.opener(image, saving),
+            choices=self._choices.fresh,
             runner=self.runner,
             later=self._later.call,
             keys=self._keys,
@@ -208,10 +205,10 @@ class TrackerWidget(QWidget):
             on_replaced=lambda movie: self._end(movie, "got other pixels"),
         )
         movie.controller.failed.connect(self._notices.error)
-        movie.controller.set_cleaning(self.form.cleaning.cleaning)
+        self._choices.started(movie)
         self._movies.append(movie)
         if saving.told:
-            movie.go_on_with(saving.told, self._choices.opener(image, saving))
+            movie.go_on_with(saving.told)
         else:
             movie.saved.offer()
         return movie
@@ -259,6 +256,7 @@ class TrackerWidget(QWidget):
         if movie is not None:
             for signal, slot in self._movie_signals(movie):
                 signal.connect(slot)
+        self._choices.show_movie(movie)
         self._review.show_movie(movie)
         self._redraw()
 
@@ -277,7 +275,7 @@ class TrackerWidget(QWidget):
             (controller.measured, self.form.show_measured),
             (controller.found, self.form.objects.select_objects),
             (controller.cleaned, self.form.cleaning.show_cleaning),
-            (controller.opened, self._on_opened),
+            (controller.opened, self._choices.refresh),
         ]
 
     def _redraw(self, *_: object) -> None:
@@ -302,28 +300,13 @@ class TrackerWidget(QWidget):
             return
         self._ask_or_open(image)
 
-    def _on_cleaning(self, cleaning: Cleaning) -> None:
-        for movie in self._movies:
-            movie.controller.set_cleaning(cleaning)
-
-    def _reopen(self, *_: object) -> None:
-        if self._movie is not None:
-            movie = self._movie
-            movie.controller.reopen_with(self._choices.opener(movie.image, movie.saved.saving))
-
     def _on_preferences(self, preferences: Preferences, before: Preferences) -> None:
         waiting = [movie for movie in self._movies if movie.controller.can_exchange]
         self._keys.choose(preferences.keys)
-        self.form.show_preferences(preferences, before, is_used=len(waiting) < len(self._movies))
-        self._choices.device = preferences.device
+        self.form.show_preferences(preferences, before)
         for movie in waiting:
             movie.saved.saving.choose(stores=preferences.autosave, elsewhere=preferences.folder)
-            movie.controller.reopen_with(self._choices.opener(movie.image, movie.saved.saving))
-
-    def _on_opened(self) -> None:
-        stored = self._movie.saved.saving.stored if self._movie is not None else None
-        if stored is not None:
-            self._choices.adopt(stored)
+        self._choices.prefer(preferences, before, waiting)
 
     def _on_layer_inserted(self, event: Any) -> None:
         self._redraw()

@@ -110,9 +110,9 @@ def test_masks_of_clicks_and_of_other_models_are_written_by_another_thread(desk,
     layer = desk.widget.controller.masks.main.layer
     np.testing.assert_array_equal(np.asarray(layer._slice.image.raw), desk.frame(0))
     writers.clear()
-    desk.widget.form.diameter.setValue(30)
     desk.widget.controller.show_stored()
-    desk.widget._reopen()
+    desk.widget.form.diameter.setValue(30)
+    desk.widget.form.diameter.editingFinished.emit()
     desk.wait_idle()
     assert writers and HERE() not in writers
 

@@ -191,7 +191,7 @@ class Controller(JobDesk):
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
-        self._refill |= is_stored
+        self._backlog.wants_all |= is_stored
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()
@@ -201,7 +201,7 @@ class Controller(JobDesk):
         if self.session is not None:
             prompts = self.session.prompts
             self._sync.show(prompts, prompts.keys(), self.masks)
-            self._refill = True
+            self._backlog.wants_all = True
 
     def open_now(self) -> SessionLike:
         """Return the session, opened in this thread if need be.
@@ -223,7 +223,7 @@ class Controller(JobDesk):
         """Take note that a Labels layer was removed from the viewer; a run into the main one stops."""
         if not self._masks.forget(layer):
             return
-        self._refill = True
+        self._backlog.wants_all = True
         if self.state in ("propagating", "splitting"):
             self._run.drop()
             self._stop_job("Stopping after this frame ...")
@@ -258,7 +258,7 @@ class Controller(JobDesk):
             work = self._finder.next_work(self._slot.opened, lambda: self._usable_prompts()[0])
             self.status.emit("Loading the model ..." if self.session is None else f"{work.name} ...")
             self._start("searching", work.name, work.steps)
-        elif self.session is None and (self._run or (self._refill and self.masks is not None)):
+        elif self.session is None and (self._run or (self._backlog.wants_all and self.masks is not None)):
             self.status.emit("Loading the model ...")
             self._start("segmenting", "Loading the model", lambda: opening(self._slot.opened))
         elif self._run and self._run.request is not None and self.session is not None:
@@ -271,10 +271,10 @@ class Controller(JobDesk):
 
     def _start_showing(self, session: SessionLike) -> None:
         """Show what there is to be shown, when there is nothing else to do."""
-        if self._refill and self.masks is not None:
+        if self._backlog.wants_all and self.masks is not None:
             self._start("showing", "Masks of the session", lambda: stored_frames(session))
-        elif self._to_show and self.masks is not None:
-            frames = {t: self._to_show[t] for t in sorted(self._to_show, key=self._masks.from_here)}
+        elif self._backlog and self.masks is not None:
+            frames = self._backlog.sorted(self._masks.from_here)
             shown = partial(changed_frames, session, frames, overtaken=self._has_news)
             self._start("showing", "Changed masks", shown)
         elif self.objects.is_behind:
@@ -340,11 +340,11 @@ class Controller(JobDesk):
         with self._changes.reading():
             stale = self._sync.show(session.prompts, keys - waiting, self.masks)
         if self.masks is None:
-            self._refill = True
+            self._backlog.wants_all = True
             return
         painted = {(object_id, frame) for object_id, frames in repainted.items() for frame in frames}
         for object_id, frame in painted | stale:
-            self._to_show.setdefault(frame, set()).add(object_id)
+            self._backlog.add(frame, object_id)
 
     def _pass_on_note(self, text: str) -> None:
         self.note.emit(text)

@@ -20,6 +20,7 @@ from napari_sam2.widget.answers import (
     frames_ahead,
     percent,
 )
+from napari_sam2.widget.backlog import Backlog
 from napari_sam2.widget.change_log import ChangeLog
 from napari_sam2.widget.edits import EditAnswer, WaitingEdits, mark_absent
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
@@ -92,18 +93,17 @@ class JobDesk:
         self.image = image
         self.state: State = "idle"
         self.prompts = PromptWatch(image)
-        self.prompts.is_correctable = self._is_correctable
         self.objects = ObjectBook(movie_shape(image)[0])
         self._changes = ChangeLog(lambda: later(self._catch_up))
         self._slot = SessionSlot(open_session, self._changes, self.objects)
+        self.prompts.is_correctable = self._slot.is_correctable
         self._masks = MaskOutput(make_labels, shown_frame)
         self._runner = runner
         self._finder = Finder(self.prompts)
         self._tickets = Tickets()
         self._run = WaitingRun()
         self._edits = WaitingEdits()
-        self._to_show: dict[int, set[int]] = {}
-        self._refill = False
+        self._backlog = Backlog()
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
@@ -152,10 +152,7 @@ class JobDesk:
     @property
     def steps(self) -> tuple[str | None, str | None]:
         """What would be undone, and what would be done again, in words; None for nothing."""
-        history = None if self.session is None else self.session.history
-        if history is None or history.is_running:
-            return None, None
-        return history.undo_name, history.redo_name
+        return self._slot.steps
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -190,9 +187,6 @@ class JobDesk:
         """Show what somebody else has done to the session."""
         raise NotImplementedError
 
-    def _is_correctable(self, object_id: int, frame: int) -> bool:
-        return self.session is not None and self.session.is_correctable(object_id, frame)
-
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         prompts, problems = self.prompts.usable(self._masks.give_prompts())
         return self._finder.told(prompts), problems
@@ -203,7 +197,7 @@ class JobDesk:
             erased = sorted(self._masks.take_erased())
             self._edits.add_before([mark_absent(object_id, frame) for object_id, frame in erased])
             for object_id, frame in erased:
-                self._to_show.setdefault(frame, set()).add(object_id)
+                self._backlog.add(frame, object_id)
 
     def give_way(self) -> bool:
         """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
@@ -243,9 +237,7 @@ class JobDesk:
             elif isinstance(answer, EditAnswer):
                 self._said = answer.text
             elif isinstance(answer, StoredFrames):
-                self._refill = False
-                for frame in answer.frames:
-                    self._to_show.setdefault(frame, set())
+                self._backlog.add_all(answer.frames)
             elif answer is not None:
                 self._on_answer(answer, state, total)
 
@@ -282,7 +274,7 @@ class JobDesk:
         if not self._write(answer, state):
             return
         if state == "showing":
-            self._to_show.pop(answer.frame, None)
+            self._backlog.shown(answer.frame)
         if answer.key is not None:
             self.measured.emit(answer.diameter)
         if answer.problem:
@@ -327,13 +319,12 @@ class JobDesk:
                 self.opened.emit()
         elif end.error is not None or end.canceled:
             # What could not be opened would be opened again for ever.
-            self._refill = False
+            self._backlog.wants_all = False
         if end.error is not None:
             self._edits.clear()
             if state == "showing":
                 # What cannot be shown would be shown again for ever.
-                self._to_show.clear()
-                self._refill = False
+                self._backlog.clear()
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
@@ -346,7 +337,7 @@ class JobDesk:
         if end.canceled or end.error is not None:
             # What was taken over before is in the session, whether or not it was shown.
             for object_id, frame in found:
-                self._to_show.setdefault(frame, set()).add(object_id)
+                self._backlog.add(frame, object_id)
         self.objects_changed.emit()
         if found:
             self.found.emit(tuple(object_id for object_id, _ in found))

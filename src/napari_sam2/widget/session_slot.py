@@ -77,6 +77,18 @@ class SessionSlot:
                 self._left.append(session)
         return session
 
+    @property
+    def steps(self) -> tuple[str | None, str | None]:
+        """What would be undone, and what would be done again, in words; None for nothing."""
+        history = None if self.session is None else self.session.history
+        if history is None or history.is_running:
+            return None, None
+        return history.undo_name, history.redo_name
+
+    def is_correctable(self, object_id: int, frame: int) -> bool:
+        """Whether there is a session, and points on a frame may correct a mask of an object there."""
+        return self.session is not None and self.session.is_correctable(object_id, frame)
+
     def take_new(self) -> bool:
         """Whether a session was opened since this was asked last."""
         is_new, self._is_new = self._is_new, False

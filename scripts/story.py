@@ -76,7 +76,9 @@ class Story:
         self.num_pictures += 1
         path = self.out / f"{self.num_pictures}-{name}.png"
         self.hand.picture(path)
-        Picture.open(path).convert("RGB").quantize(256).save(path, optimize=True)
+        # Colors of few pixels, as those in the table, must stay what they are.
+        picture = Picture.open(path).convert("RGB").quantize(256, method=Picture.Quantize.MAXCOVERAGE)
+        picture.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
     def click(self, point: PointPrompt) -> None:
@@ -135,7 +137,7 @@ class Story:
     def draw(self, object_id: int, frame: int) -> None:
         """Draw the true outline of a cell, with the button held down."""
         true = np.pad(self.truth[frame] == self.true_label[object_id], 1)
-        contour = max(find_contours(true, 0.5), key=len) - 1
+        contour = max(find_contours(true, 0.5), key=len)[::3] - 1
         self.hand.widget._movie.tool.object_id = object_id
         self.hand.go_to(frame)
         self.hand.push(self.hand.widget.form.outline)
@@ -247,7 +249,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("movie", type=Path, help="the folder phase_yeast_bud")
     parser.add_argument("out", type=Path, help="where the pictures go")
-    parser.add_argument("--outlines", type=int, default=120, help="after so many it is given up")
+    parser.add_argument("--outlines", type=int, default=150, help="after so many it is given up")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:

@@ -7,6 +7,7 @@ import pytest
 
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt
+from napari_sam2.tracking_session import TrackingSession
 from napari_sam2.widget import edits
 from napari_sam2.widget.answers import PropagationRequest
 from toy_model import ToyModel
@@ -119,6 +120,55 @@ def test_row26_filled_with_another_id_the_cell_is_that_object(bench: ToyBench) -
     bench.controller.propagate(PropagationRequest("forward", last=3))
     assert bench.session.approved(1) == (3,) and (9, 3) in bench.session.prompts
     np.testing.assert_array_equal(bench.frames()[3], bench.session.labels(3))
+
+
+def test_row26_strokes_that_a_click_made_stale_say_nothing(bench: ToyBench) -> None:
+    bench.labels.brush_size = 6
+    bench.labels.paint((3, *STILL_YX), 0)
+    bench.click(3, 1, STILL)
+    bench.controller.edit(edits.end([1], 2))
+    bench.controller.edit(edits.rename(2, "fast"))
+    assert bench.session.approved(1) == () and bench.session.history.undo_name == "name of object 2"
+    bench.controller.edit(edits.remove([1]))
+    bench.controller.propagate(FORWARD)
+    assert not bench.errors and frames_of(bench, 2) == {*range(NUM_FRAMES)}
+
+
+@pytest.mark.parametrize("how", ["cancel", "error"])
+def test_row26_what_was_erased_stays_so_when_something_else_is_stopped(
+    bench: ToyBench, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erase(bench, 3)
+    bench.runner.paused = True
+    bench.click(5, 2, FAST)
+    if how == "cancel":
+        bench.controller.cancel()
+    else:
+        with monkeypatch.context() as broken:
+            broken.setattr(TrackingSession, "segment", lambda *_: (_ for _ in ()).throw(MemoryError("no more")))
+            bench.runner.finish()
+        assert len(bench.errors) == 1
+        bench.errors.clear()
+    bench.runner.paused = False
+    bench.runner.finish()
+    assert frames_of(bench, 1) == OTHERS
+    bench.controller.edit(edits.rename(2, "fast"))
+    assert bench.session.approved(1) == (3,) and frames_of(bench, 1) == OTHERS
+    bench.check()
+
+
+def test_row26_of_several_erased_masks_one_that_cannot_be_takes_no_other_along(bench: ToyBench) -> None:
+    bench.controller.edit(edits.remove([2]))
+    bench.click(5, 3, FAST)
+    erase(bench, 3)
+    erase(bench, 6)
+    bench.labels.fill((5, *np.argwhere(bench.frames()[5] == 3)[0]), 0)
+    bench.controller.edit(edits.rename(1, "still"))
+    assert "object 3" in str(bench.errors.pop()) and 5 in bench.session.masklets[3]
+    assert bench.session.approved(1) == (3, 6) and frames_of(bench, 1) == OTHERS - {6}
+    bench.check()
+    bench.controller.edit(edits.undo())
+    assert frames_of(bench, 1) == {*range(NUM_FRAMES)}, "they were one step"
 
 
 @pytest.mark.async_slicing

@@ -89,6 +89,14 @@ def test_a_waiting_propagation_is_given_up_with_its_objects_and_by_cancel(runnin
     assert len(running.session.masklets[1]) == done
 
 
+def test_a_pause_on_the_last_frame_comes_too_late(running: ToyBench) -> None:
+    while len(running.written) < 2 + NUM_FRAMES:
+        running.runner.step()
+    running.controller.pause()
+    running.runner.finish()
+    assert not running.controller.is_paused and running.said[-1] == f"Done: {NUM_FRAMES} frames."
+
+
 def begin(desk: Desk, *, pause: float) -> list[int]:
     """Click, propagate with the button, and come back at the third frame with the list of frames as they come."""
     desk.widget.controller.prompts.points.add([0, 20, 20])

@@ -31,7 +31,12 @@ class ToyBench:
     """A movie, its layers and a controller whose jobs run in this thread; the session is a real one."""
 
     def __init__(
-        self, toy: ToyModel, *, paused: bool = False, opener: Callable[[], TrackingSession] | None = None
+        self,
+        toy: ToyModel,
+        *,
+        paused: bool = False,
+        opener: Callable[[], TrackingSession] | None = None,
+        runner: StepRunner | None = None,
     ) -> None:
         self.viewer = ViewerModel()
         self.image = self.viewer.add_layer(Image(movie(), name="movie"))
@@ -40,7 +45,7 @@ class ToyBench:
         self.errors: list[Exception] = []
         self.said: list[str] = []
         self.written: list[int] = []
-        self.runner = StepRunner(paused=paused)
+        self.runner = runner or StepRunner(paused=paused)
         self.controller = Controller(
             self.image,
             self.points,

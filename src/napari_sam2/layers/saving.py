@@ -135,7 +135,7 @@ class Saving:
             # The next click begins a new session.
             self.folder = None
             raise
-        self.error, self._is_known = None, True
+        self.error, self._is_known, self._unstored = None, True, None
         return self.stored.session
 
     def _change(self, folder: Path, model: str, setup: SessionSetup) -> "TrackingSession":

@@ -166,6 +166,9 @@ class Controller(JobDesk):
         self._finder.cancel()
         self._edits.clear()
         self._to_split.clear()
+        if self.session is None:
+            # What is not to be opened is not to be shown.
+            self._backlog.wants_all = False
         if self.state == "segmenting":
             self._tickets.clear()
         self._stop_job("Stopping after this frame ...")
@@ -188,10 +191,13 @@ class Controller(JobDesk):
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
         """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
+        wants_all = is_stored or self._backlog.wants_all
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
-        self._backlog.wants_all |= is_stored
+        self._backlog.wants_all = wants_all
+        if is_stored:
+            self._masks.ensure()
         for object_id, frame in self.prompts.groups:
             self.request_mask(frame, object_id)
         self._advance()
@@ -244,8 +250,8 @@ class Controller(JobDesk):
         if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
-        if self._has_news():
-            self._tell_of_erased()
+        if self._has_news() and self.session is not None:
+            self._erased.add(self._masks.take_erased(), self.session)
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()
@@ -287,6 +293,7 @@ class Controller(JobDesk):
         return bool(self._tickets or self._edits or self._to_split or self._run or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
+        self._erased.on_edit(self._backlog)
         prompts, _ = self._usable_prompts()
         painted = {} if self.masks is None else {(t, i): prompt for (i, t), prompt in self.masks.given.items()}
         name, steps = self._edits.next_work(session, prompts, painted)

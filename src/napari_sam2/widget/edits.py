@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from napari_sam2.errors import HistoryError
+from napari_sam2.errors import HistoryError, PromptError
 from napari_sam2.prompts import Prompt
 from napari_sam2.widget.answers import Key, SessionLike
 
@@ -113,12 +113,20 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
     return Edit("Ending objects", apply)
 
 
-def mark_absent(object_id: int, frame: int) -> Edit:
-    """Say that an object is not on a frame."""
+def mark_absent(places: Sequence[Key]) -> Edit:
+    """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done."""
 
     def apply(session: SessionLike) -> str:
-        session.mark_absent(object_id, frame)
-        return f"Not on frame {frame}: object {object_id}."
+        refused = []
+        with session.one_step("absence"):
+            for frame, object_id in places:
+                try:
+                    session.mark_absent(object_id, frame)
+                except PromptError as error:
+                    refused.append(str(error))
+        if refused:
+            raise PromptError("; ".join(refused))
+        return f"Not there: {_named([object_id for _, object_id in places])}."
 
     return Edit("Taking an object off a frame", apply)
 
@@ -154,24 +162,27 @@ def disapprove(object_id: int, frame: int | None = None) -> Edit:
 
 
 class WaitingEdits:
-    """Edits that wait for their turn; see `Controller.edit`."""
+    """Edits that wait for their turn; see `Controller.edit`.
+
+    Attributes
+    ----------
+    first
+        One that goes before all others, and is not forgotten with them.
+    """
 
     def __init__(self) -> None:
+        self.first: Edit | None = None
         self._waiting: deque[Edit] = deque()
 
     def __bool__(self) -> bool:
-        return bool(self._waiting)
+        return self.first is not None or bool(self._waiting)
 
     def add(self, edit: Edit) -> None:
         """Let it wait."""
         self._waiting.append(edit)
 
-    def add_before(self, edits: Sequence[Edit]) -> None:
-        """Let these wait, in their order, and those that wait already come after them."""
-        self._waiting.extendleft(reversed(edits))
-
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget what waits, but for what comes first."""
         self._waiting.clear()
 
     def next_work(
@@ -186,7 +197,7 @@ class WaitingEdits:
         painted
             Those of them that were painted by hand, by frame and object: they may be news to the session.
         """
-        edit = self._waiting.popleft()
+        edit, self.first = self.first or self._waiting.popleft(), None
 
         def steps() -> Iterator[EditAnswer]:
             if edit.tells_prompts:

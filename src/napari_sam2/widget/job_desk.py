@@ -22,7 +22,8 @@ from napari_sam2.widget.answers import (
 )
 from napari_sam2.widget.backlog import Backlog
 from napari_sam2.widget.change_log import ChangeLog
-from napari_sam2.widget.edits import EditAnswer, WaitingEdits, mark_absent
+from napari_sam2.widget.edits import EditAnswer, WaitingEdits
+from napari_sam2.widget.erased_masks import ErasedMasks
 from napari_sam2.widget.finder import NOTHING_FOUND, Finder
 from napari_sam2.widget.jobs import Job, JobEnd, JobRunner
 from napari_sam2.widget.mask_output import MaskOutput
@@ -104,6 +105,7 @@ class JobDesk:
         self._run = WaitingRun()
         self._edits = WaitingEdits()
         self._backlog = Backlog()
+        self._erased = ErasedMasks(self._edits)
         self._job: Job | None = None
         self._closed = False
         self._pace = Pace(0)
@@ -190,14 +192,6 @@ class JobDesk:
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
         prompts, problems = self.prompts.usable(self._masks.give_prompts())
         return self._finder.told(prompts), problems
-
-    def _tell_of_erased(self) -> None:
-        """Let the session know of masks that were erased altogether, before whatever else is asked of it."""
-        if self.session is not None:
-            erased = sorted(self._masks.take_erased())
-            self._edits.add_before([mark_absent(object_id, frame) for object_id, frame in erased])
-            for object_id, frame in erased:
-                self._backlog.add(frame, object_id)
 
     def give_way(self) -> bool:
         """Stop a job that nobody waits for, at its next step; returns whether there is another one, which goes on."""
@@ -317,9 +311,10 @@ class JobDesk:
         if self.session is not None:
             if self._slot.take_new():
                 self.opened.emit()
-        elif end.error is not None or end.canceled:
+        elif end.error is not None:
             # What could not be opened would be opened again for ever.
             self._backlog.wants_all = False
+        self._erased.on_end(canceled=end.canceled)
         if end.error is not None:
             self._edits.clear()
             if state == "showing":

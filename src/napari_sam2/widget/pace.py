@@ -39,7 +39,7 @@ class Pace:
         """What to say when the job has ended, or was stopped to go on later."""
         if end.error is not None:
             return f"Stopped after {self.done} of {self.total} frames." if self.total else "Stopped by an error."
-        if end.canceled:
+        if end.canceled and not 0 < self.total <= self.done:
             what = "Paused" if is_paused else "Canceled"
             return f"{what} after {self.done} of {self.total} frames; they stay." if self.total else f"{what}."
         return f"Done: {self.done} frames." if self.total or self.done else ""

@@ -22,8 +22,9 @@ SHARED_OUT := -n $(JOBS) --dist loadfile
 # Small tensors on two threads of a busy machine take ten times as long as on one.
 unit widget-tests async-tests: export OMP_NUM_THREADS = 1
 HERE := not gpu and not official_weights
-# Only xcb draws the canvas; Qt's offscreen platform leaves it blank.
-DISPLAYED := PYTHONFAULTHANDLER=1 NAPARI_STRICT_QT=raise QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24"
+# Only xcb draws the canvas; Qt's offscreen platform leaves it blank. pytest-xvfb starts a display for each process:
+# on one that they share, they share the mouse pointer, too.
+DISPLAYED := PYTHONFAULTHANDLER=1 NAPARI_STRICT_QT=raise QT_QPA_PLATFORM=xcb
 # What scripts/system_libraries.sh does about a library that it cannot install: `advise` warns, `require` fails.
 LIBRARIES := advise
 test widget-tests async-tests: LIBRARIES := require
@@ -62,7 +63,7 @@ contracts: $(STAMP)  ## import-linter: imports point down only
 	@$(BIN)/lint-imports --no-logo
 
 unit: $(STAMP)  ## the tests that need no display, with the Qt plugins of pytest off
-	@$(BIN)/pytest -p no:napari -p no:pytest-qt $(SHARED_OUT) -m "not widget and $(HERE)" $(PYTEST)
+	@$(BIN)/pytest --no-xvfb -p no:napari -p no:pytest-qt $(SHARED_OUT) -m "not widget and $(HERE)" $(PYTEST)
 
 widget-tests: $(STAMP) system-libraries  ## the tests that open napari, on a virtual display
 	@$(DISPLAYED) $(BIN)/pytest $(SHARED_OUT) -m "widget and $(HERE)" $(PYTEST)

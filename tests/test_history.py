@@ -35,7 +35,7 @@ def known(session):
         for t in one.frames:
             record = one.record(t)
             found[i, t] = {name: getattr(record, name) for name in names}
-    return found, set(session.objects), dict(session.objects.ends), session.run
+    return found, set(session.objects), session.objects.facts, session.run
 
 
 def name_of_next(session):

@@ -131,6 +131,20 @@ class Annotator(RuleBasedStateMachine):
         object_id = self.one_of(number)
         self.do(lambda: self.session.mark_absent(object_id, frame))
 
+    @precondition(lambda self: len(self.session.objects) > 1)
+    @rule(number=some, parent=st.none() | some)
+    def set_parent(self, number, parent):
+        self.do(lambda: self.session.set_parent(self.one_of(number), None if parent is None else self.one_of(parent)))
+
+    @precondition(lambda self: len(self.session.objects) > 1)
+    @rule(a=some, b=some, frame=frames)
+    def merge_and_divide(self, a, b, frame):
+        self.merge(a, b)
+        new = []
+        self.do(lambda: new.extend(self.session.divide(self.one_of(a), frame)))
+        assert not self.used & set(new), "IDs are never used again"
+        self.used.update(new)
+
     @precondition(lambda self: self.session.objects)
     @rule(number=some)
     def remove(self, number):
@@ -178,6 +192,16 @@ class Annotator(RuleBasedStateMachine):
             for record in map(one.record, one.frames):
                 assert record.origin is None or record.origin[1] <= own
                 assert record.answer is None or record.answer.sources <= own
+
+    @invariant()
+    def the_lineage_is_one_of_objects_that_there_are_and_has_no_cycle(self):
+        parents = self.session.parents
+        assert {*parents, *parents.values()} <= set(self.session.objects)
+        for object_id in parents:
+            seen = [object_id]
+            while seen[-1] in parents:
+                seen.append(parents[seen[-1]])
+                assert len(seen) == len(set(seen))
 
     @precondition(lambda self: self.session.can_undo)
     @rule(count=st.integers(1, 5))

@@ -26,7 +26,7 @@ def confused(session):
     return session
 
 
-@pytest.fixture(params=["merge", "split", "swap", "end", "mark_absent"])
+@pytest.fixture(params=["merge", "split", "swap", "end", "mark_absent", "divide"])
 def edit(request):
     return {
         "merge": lambda session: session.merge(1, 2),
@@ -34,6 +34,7 @@ def edit(request):
         "swap": lambda session: session.swap(1, 2, 5),
         "end": lambda session: session.end(1, 5),
         "mark_absent": lambda session: session.mark_absent(1, 7),
+        "divide": lambda session: (session.merge(1, 2), session.divide(1, 5)),
     }[request.param]
 
 
@@ -42,17 +43,18 @@ def test_each_edit_is_one_step_that_can_be_undone_and_stored(toy, tmp_path, edit
     session.add_prompts(click(0, 1, STILL), click(2, 2, FAST), click(7, 1, FAST))
     run(session, "both", last=9)
     before = known(session)
-    edit(session)
+    with session.one_step():
+        edit(session)
     after = known(session)
     assert before != after
     session.undo()
     assert known(session) == before
     session.redo()
     assert known(session) == after
-    seen = shown(session), dict(session.objects.ends), session.next_object_id
+    seen = shown(session), session.objects.facts, session.next_object_id
     session.close()
     session = again(toy, tmp_path / "s.sam2")
-    assert (shown(session), session.objects.ends, session.next_object_id) == seen
+    assert (shown(session), session.objects.facts, session.next_object_id) == seen
     list(session.propagate("both", first=1))
     session.close()
 
@@ -209,7 +211,7 @@ def test_an_end_goes_with_what_ends(session, ended):
     run(session, last=9)
     session.end(ended, 8)
     session.swap(1, 2, 5)
-    assert session.objects.ends == {3 - ended: 8}
+    assert session.objects.facts.ends == {3 - ended: 8}
 
 
 # --- end ---
@@ -249,13 +251,13 @@ def test_an_end_is_lifted_by_a_prompt_there_and_by_undo(session):
     session.end(1, 5)
     session.add_prompts(click(7, 1, FAST, positive=False))
     session.add_prompts(click(3, 1, FAST))
-    assert session.objects.ends == {1: 5}, "neither says where it is after the end"
+    assert session.objects.facts.ends == {1: 5}, "neither says where it is after the end"
     session.add_prompts(click(8, 1, FAST))
-    assert session.objects.ends == {}
+    assert session.objects.facts.ends == {}
     run(session, last=10)
     assert session.masklets[1].frames == tuple(range(11))
     session.undo(), session.undo()
-    assert session.objects.ends == {1: 5}
+    assert session.objects.facts.ends == {1: 5}
 
 
 def test_an_object_that_was_removed_has_no_end_when_it_is_clicked_again(session):

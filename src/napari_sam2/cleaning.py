@@ -68,7 +68,7 @@ class Cleaning:
     def _holes(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if not self.fill_holes:
             return mask
-        holes, areas = _labelled(~mask)
+        holes, areas = label_pieces(~mask)
         fill = areas <= self.fill_holes
         # Whatever lies around the mask is no hole; a hole does not reach the smallest box around it.
         fill[np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))] = False
@@ -78,7 +78,7 @@ class Cleaning:
     def _pieces(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         if not self.remove_pieces:
             return mask
-        pieces, areas = _labelled(mask)
+        pieces, areas = label_pieces(mask)
         keep = areas > self.remove_pieces
         keep[1 + int(areas[1:].argmax())] = True
         keep[0] = False
@@ -89,8 +89,8 @@ WHOLE = Cleaning(fill_holes=MOST_PIXELS, remove_pieces=MOST_PIXELS)
 """One piece without holes."""
 
 
-def _labelled(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Connected pixels get the same number, 0 outside the mask; and the area of each number."""
+def label_pieces(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Connected pixels, at a corner too, get the same number, 0 outside of the mask; and the area of each number."""
     from scipy import ndimage
 
     numbers, count = ndimage.label(mask, _EIGHT_NEIGHBORS)

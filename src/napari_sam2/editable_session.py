@@ -95,12 +95,17 @@ class EditableSession:
     @property
     def names(self) -> dict[int, str]:
         """By object ID, what people call it; most have no name."""
-        return dict(self._objects.names)
+        return dict(self._objects.facts.names)
 
     @property
     def ends(self) -> dict[int, int]:
         """By object ID, the frame from which on it is there no more; see `end`."""
-        return dict(self._objects.ends)
+        return dict(self._objects.facts.ends)
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """By the ID of each object that has one, the ID of its parent; see `divide` and `set_parent`."""
+        return dict(self._objects.facts.parents)
 
     def rename(self, object_id: int, name: str) -> None:
         """Give an object a name for people to read, of 200 characters at most; an empty one takes it away.
@@ -118,7 +123,8 @@ class EditableSession:
         """Make one object of two, such as the pieces of a cell that was lost and clicked again.
 
         Where both have a mask, `into` gets both together, with the higher score and the lower predicted IoU; where one
-        has, that one. `into` keeps its prompts, those of `other` are dropped, and `other` is removed. What was tracked
+        has, that one. `into` keeps its prompts, those of `other` are dropped, and `other` is removed; its children are
+        those of `into` then, and its parent too, if `into` has none. What was tracked
         counts from now on as tracked from the prompts of `into`. A frame on which `into` has prompts shows both masks
         until it is propagated again; then it shows again what its prompts gave.
 
@@ -132,8 +138,9 @@ class EditableSession:
     def split(self, object_id: int, frame: int) -> int:
         """Make two objects of one: what it has from a frame (0 to T-1) on belongs to a new one; returns the new ID.
 
-        Prompts from that frame on move along. The new object's first mask becomes a mask prompt, so that it can be
-        propagated. If all prompts move, the last mask that stays becomes one too.
+        Prompts from that frame on move along, and so do children that first show up from there on. The new object's
+        first mask becomes a mask prompt, so that it can be propagated. If all prompts move, the last mask that stays
+        becomes one too.
 
         Raises
         ------
@@ -146,8 +153,8 @@ class EditableSession:
     def swap(self, a: int, b: int, frame: int) -> None:
         """Let two objects change places from a frame (0 to T-1) on, as after two cells were confused.
 
-        Masks and prompts from there on change hands. The first mask from there on becomes a mask prompt of each, so
-        that the next propagation does not confuse them again.
+        Masks, prompts and children from there on change hands. The first mask from there on becomes a mask prompt of
+        each, so that the next propagation does not confuse them again.
 
         Raises
         ------
@@ -170,6 +177,35 @@ class EditableSession:
         """
         object_edits.end(self._objects, index(object_id), index(frame))
 
+    def divide(self, object_id: int, frame: int) -> tuple[int, ...]:
+        """Say that an object divides: from a frame (1 to T-1) on, the pieces of its mask there are its children.
+
+        Each piece becomes a new object, with the piece as a mask prompt, and with this one as its parent; pieces of
+        less than a tenth of the mask are left out. This one ends there, see `end`. Of an object that buds and lives on,
+        or whose children were clicked, say it with `set_parent`.
+
+        Returns
+        -------
+        The IDs of the children, the largest one first.
+
+        Raises
+        ------
+        PromptError
+            If there is no such object, its mask on the frame is not in two pieces, or nothing of it would be left;
+            then nothing changes.
+        """
+        return object_edits.divide(self._objects, index(object_id), index(frame))
+
+    def set_parent(self, object_id: int, parent: int | None) -> None:
+        """Say which object one came from by division, or with None that it came from none that is known.
+
+        Raises
+        ------
+        PromptError
+            If there are no such objects, or the parent descends from the object; then nothing changes.
+        """
+        object_edits.set_parent(self._objects, index(object_id), None if parent is None else index(parent))
+
     def mark_absent(self, object_id: int, frame: int) -> None:
         """Say that an object is not on a frame (0 to T-1), whatever is shown there; on others it is as before.
 
@@ -187,8 +223,9 @@ class EditableSession:
     def take_over(self, other: "TrackingSession") -> None:
         """Go on with what another session of the same movie has, which is used no more; this one is still empty.
 
-        Prompts, masks, names, ends and approvals are as they were, and so is a propagation that was stopped. Prompts
-        are answered anew when they are next segmented or propagated. What could be undone there cannot be undone here.
+        Prompts, masks, names, ends, parents and approvals are as they were, and so is a propagation that was stopped.
+        Prompts are answered anew when they are next segmented or propagated. What could be undone there cannot be
+        undone here.
 
         Raises
         ------

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_sam2.frame_record import FrameRecord
 from napari_sam2.masklets import FrameMask
+from napari_sam2.object_facts import ObjectFacts
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectPrompts
 from napari_sam2.session_log import Step
 
@@ -21,6 +22,8 @@ _WORDS = {
     "accept": "mask of",
     "remove": "removal of",
     "rename": "name of",
+    "parent": "parent of",
+    "divide": "division of",
     "approve": "approval of",
     "disapprove": "disapproval of",
     "undo": "change of",
@@ -103,9 +106,7 @@ class Moment:
         By object and frame, of those that the step may change.
     """
 
-    ends: dict[int, int]
-    names: dict[int, str]
-    updating: dict[int, bool]
+    facts: ObjectFacts
     run: "Run | None"
     objects: "dict[int, TrackedObject | None]" = field(default_factory=dict)
     records: Records = field(default_factory=dict)
@@ -122,7 +123,7 @@ class Moment:
                 objects.logs.touching(known, records.keys())
                 for frame, kept in records.items():
                     known.restore(frame, kept.unpacked())
-        objects.ends, objects.names, objects.updating = dict(self.ends), dict(self.names), dict(self.updating)
+        objects.facts = self.facts
         objects.edits += 1
 
     @property
@@ -151,7 +152,7 @@ class Change:
 
     def __init__(self, step: Step, objects: "SessionObjects", run: "Run | None") -> None:
         self.step = step
-        self.before = Moment(dict(objects.ends), dict(objects.names), dict(objects.updating), run)
+        self.before = Moment(objects.facts, run)
         self.after: Moment | None = None
         self.name = ""
         self.nbytes = 1000
@@ -177,9 +178,7 @@ class Change:
         self._there = None
         self.nbytes += sum(known.masklet.nbytes for known in before.objects.values() if known is not None)
         self.name = self._describe(objects)
-        if before.objects or (objects.ends, objects.names, run) != (before.ends, before.names, before.run):
-            return True
-        if objects.updating != before.updating:
+        if before.objects or (objects.facts, run) != (before.facts, before.run):
             return True
         pairs = ((kept, known.record(t)) for known, at in before.records.items() for t, kept in at.items())
         return any(not _same(kept.unpacked(), record) for kept, record in pairs)
@@ -201,7 +200,7 @@ class Change:
     def keep_after(self, objects: "SessionObjects", run: "Run | None") -> None:
         """Keep what is there now, so that it can be done again."""
         there = {i: objects.get(i) for i in self.before.objects}
-        self.after = Moment(dict(objects.ends), dict(objects.names), dict(objects.updating), run, there)
+        self.after = Moment(objects.facts, run, there)
         for known, records in self.before.records.items():
             if objects.get(known.object_id) is known:
                 self.after.records[known] = {frame: KeptRecord.of(known.record(frame)) for frame in records}
@@ -214,7 +213,7 @@ class Change:
 
     def lose(self) -> None:
         """Drop everything."""
-        self.before, self.after, self.is_lost = Moment({}, {}, {}, None), None, True
+        self.before, self.after, self.is_lost = Moment(ObjectFacts(), None), None, True
 
     def _is_new(self, known: "TrackedObject") -> bool:
         return known.object_id in self.before.objects and self.before.objects[known.object_id] is not known

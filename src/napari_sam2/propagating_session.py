@@ -83,7 +83,7 @@ class PropagatingSession:
     @property
     def changed_ids(self) -> tuple[int, ...]:
         """IDs of the objects that `update` would follow, sorted."""
-        new = self._objects.updating
+        new = self._objects.facts.updating
         return tuple(sorted(i for i in self._objects if has_changed(self._objects, i, is_new=new.get(i, False))))
 
     def update(self, object_ids: Sequence[int] | None = None) -> Iterator[FrameResult]:
@@ -109,18 +109,18 @@ class PropagatingSession:
         objects = self._objects
         asked = [i for i in (objects if object_ids is None else dict.fromkeys(map(index, object_ids))) if i in objects]
         with self.history.propagation():
-            chosen = {i: objects[i].is_new or objects.updating.get(i, False) for i in sorted(asked)}
+            chosen = {i: objects[i].is_new or objects.facts.updating.get(i, False) for i in sorted(asked)}
             chosen = {i: is_new for i, is_new in chosen.items() if has_changed(objects, i, is_new=is_new)}
             if chosen:
                 with objects.logs.step("frame"):
-                    objects.updating |= chosen
+                    objects.say(updating={**objects.facts.updating, **chosen})
                 yield from update(objects, chosen, self._visit, new={i for i, is_new in chosen.items() if is_new})
             self._end_update(asked)
 
     @property
     def can_resume(self) -> bool:
         """Whether a propagation or an update was stopped half way, so that `resume` can go on with it."""
-        return bool(self._objects.updating) or any(self._left_ids)
+        return bool(self._objects.facts.updating) or any(self._left_ids)
 
     def resume(self) -> Iterator[FrameResult]:
         """Go on with what was stopped half way: the update if there is one, and then the propagation.
@@ -137,11 +137,11 @@ class PropagatingSession:
         """
         if not self.can_resume:
             raise PromptError("No propagation was stopped half way, so there is none to go on with: begin a new one.")
-        return self._go_on(tuple(self._objects.updating), self._left(), self.run)
+        return self._go_on(tuple(self._objects.facts.updating), self._left(), self.run)
 
     def remaining(self) -> int:
         """How many frames `resume` would yield; 0 if that is not known, as with corrections that are carried on."""
-        updating = self._objects.updating
+        updating = self._objects.facts.updating
         if not all(updating.values()):
             return 0
         return num_frames_ahead(self._objects, updating) + sum(len(sweep.frames) for sweep in self._left())
@@ -156,10 +156,10 @@ class PropagatingSession:
     def _end_update(self, object_ids: Collection[int]) -> None:
         """Note that no update of these objects is under way."""
         ended = set(object_ids)
-        updating = {i: is_new for i, is_new in self._objects.updating.items() if i not in ended}
-        if updating != self._objects.updating:
+        updating = {i: is_new for i, is_new in self._objects.facts.updating.items() if i not in ended}
+        if updating != self._objects.facts.updating:
             with self._objects.logs.step("frame"):
-                self._objects.updating = updating
+                self._objects.say(updating=updating)
 
     def _run(self, sweeps: list[Sweep], run: Run) -> Iterator[FrameResult]:
         with self.history.propagation():

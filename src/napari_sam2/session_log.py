@@ -23,6 +23,8 @@ StepKind = Literal[
     "end",
     "absence",
     "rename",
+    "parent",
+    "divide",
     "settings",
     "frame",
     "undo",

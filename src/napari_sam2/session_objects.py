@@ -1,11 +1,14 @@
 """The objects of a session: by ID, with what is asked of all of them or of some."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import index
+from typing import Any
 
 from napari_sam2.errors import PromptError, explained
 from napari_sam2.masklets import Masklet
 from napari_sam2.network_runs import OBJECTS_PER_BATCH
+from napari_sam2.object_facts import ObjectFacts
 from napari_sam2.overlaps import SeenMask
 from napari_sam2.prompts import MAX_OBJECT_ID, ObjectPrompts, Prompt, group_prompts
 from napari_sam2.propagation import Follower
@@ -24,20 +27,14 @@ class SessionObjects(Mapping[int, TrackedObject]):
         Who is told of what happens to them.
     edits
         Grows with each edit, so that a propagation notices.
-    ends
-        By object ID, the frame from which on an object is there no more.
-    names
-        By object ID, what people call it; most have none.
-    updating
-        The objects of updates that are under way or were stopped: by ID, whether it was never tracked before.
+    facts
+        What is said of objects as a whole.
     """
 
     def __init__(self, follower: Follower) -> None:
         self.logs = SessionLogs()
         self.edits = 0
-        self.ends: dict[int, int] = {}
-        self.names: dict[int, str] = {}
-        self.updating: dict[int, bool] = {}
+        self.facts = ObjectFacts()
         self._highest_id = 0
         self._follower = follower
         self._shelf = Shelf()
@@ -139,13 +136,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
         self._known = self._known | {known.object_id: known for known in objects}
         self.use_ids_from(max(self._known, default=0) + 1)
 
-    def exchange(
-        self,
-        objects: Collection[TrackedObject],
-        ends: dict[int, int],
-        names: dict[int, str],
-        updating: dict[int, bool],
-    ) -> None:
+    def exchange(self, objects: Collection[TrackedObject], facts: ObjectFacts) -> None:
         """Let these be all objects there are, as they are stored."""
         with self.logs.step("reload"):
             for known in self._known.values():
@@ -154,7 +145,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
                 self.logs.touching(known, known.frames)
             self._known = {}
             self.load(objects)
-            self.ends, self.names, self.updating = ends, names, updating
+            self.facts = facts
             self.edits += 1
 
     def take_over(self, others: "SessionObjects") -> None:
@@ -163,9 +154,13 @@ class SessionObjects(Mapping[int, TrackedObject]):
             self.load([known.taken_over(self._follower, self.logs) for known in others.values()])
             for known in self._known.values():
                 self.logs.touching(known, known.frames)
-            self.ends, self.names, self.updating = others.ends, others.names, others.updating
+            self.facts = others.facts
             self.use_ids_from(others.next_id)
             self.edits += 1
+
+    def say(self, **facts: Mapping[int, Any]) -> None:
+        """Replace some of the `facts`, by their names."""
+        self.facts = replace(self.facts, **facts)
 
     def remove(self, object_id: int) -> None:
         """Forget an object altogether, if there is one of that ID."""
@@ -173,9 +168,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
             if object_id in self._known:
                 self.logs.removing(self._known[object_id])
                 self._known = {i: known for i, known in self._known.items() if i != object_id}
-                self.ends.pop(object_id, None)
-                self.names.pop(object_id, None)
-                self.updating.pop(object_id, None)
+                self.facts = self.facts.without(object_id)
             self.edits += 1
 
     def prompted_on(self, frame: int, object_id: int) -> TrackedObject:
@@ -219,7 +212,7 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     def last_frame(self, object_ids: Collection[int], last: int | None) -> int | None:
         """Up to where there is something to follow, of the frames up to `last`: to where the last of them ends."""
-        ends = [self.ends.get(i) for i in object_ids]
+        ends = [self.facts.ends.get(i) for i in object_ids]
         known = [end - 1 for end in ends if end is not None]
         if not known or len(known) < len(ends):
             return last
@@ -227,11 +220,11 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     def num_frames_of(self, object_id: int) -> int:
         """How many frames of the movie there are up to where an object ends."""
-        return min(self.num_frames, self.ends.get(object_id, self.num_frames))
+        return min(self.num_frames, self.facts.ends.get(object_id, self.num_frames))
 
     def are_there(self, object_ids: Iterable[int], frame: int) -> list[TrackedObject]:
         """The objects of these IDs that have not ended before a frame."""
-        return [self._known[i] for i in object_ids if frame < self.ends.get(i, frame + 1)]
+        return [self._known[i] for i in object_ids if frame < self.facts.ends.get(i, frame + 1)]
 
     def standing(self, frame: int, but: Collection[int]) -> dict[int, SeenMask]:
         """By object ID, masks on a frame that yield to no other object's, of all objects but some."""
@@ -265,10 +258,10 @@ class SessionObjects(Mapping[int, TrackedObject]):
 
     def _lift_end(self, known: TrackedObject, groups: dict[int, ObjectPrompts]) -> None:
         """An object that is told to be somewhere after its end has not ended there."""
-        end = self.ends.get(known.object_id)
+        end = self.facts.ends.get(known.object_id)
         said = (t for t, group in groups.items() if group.says_where and group != known.prompts.get(t))
         if end is not None and any(frame >= end for frame in said):
-            del self.ends[known.object_id]
+            self.say(ends={i: t for i, t in self.facts.ends.items() if i != known.object_id})
 
     def __getitem__(self, object_id: int) -> TrackedObject:
         return self._known[object_id]

@@ -56,14 +56,15 @@ def test_row42_ids_are_not_used_again_in_a_session_of_an_older_version(folder, m
     session.close()
 
 
-def test_row34_objects_of_an_older_session_have_no_names_and_can_be_given_some(folder, monkeypatch):
+def test_row34_objects_of_an_older_session_have_no_names_and_no_parents_and_can_be_given_some(folder, monkeypatch):
     toy = ToyModel().install(monkeypatch)
     session = again(toy, folder)
-    assert session.names == {}
+    assert session.names == {} and session.parents == {}
     session.rename(5, "the last")
+    session.set_parent(5, 1)
     session.close()
     session = again(toy, folder)
-    assert session.names == {5: "the last"}
+    assert session.names == {5: "the last"} and session.parents == {5: 1}
     session.close()
 
 

@@ -297,11 +297,11 @@ def test_whole_numbers_of_numpy_are_stored_as_whole_numbers(toy, tmp_path):
     session.add_prompts(click(1, 2, STILL))
     for _ in session.update([two]):
         break
-    before = shown(session), session.objects.updating
-    assert session.objects.updating == {2: False}
+    before = shown(session), session.objects.facts.updating
+    assert session.objects.facts.updating == {2: False}
     session.close()
     opened = again(toy, tmp_path / "s.sam2")
-    assert (shown(opened), opened.objects.updating) == before
+    assert (shown(opened), opened.objects.facts.updating) == before
     opened.close()
     with pytest.raises(TypeError, match="float"):
         opened.propagate(first=1.5)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.errors import AutosaveError, SessionError
 from napari_sam2.session_files.store import write_meta
-from napari_sam2.session_files.values import ends_to_json, run_to_json, settings_to_json, updating_to_json
+from napari_sam2.session_files.values import facts_to_json, run_to_json, settings_to_json
 
 OnWritten = Callable[[AutosaveError | None], object]
 """Told after each step, in the thread that works with the session, why it could not be written; None if it could."""
@@ -37,7 +37,7 @@ class Autosave:
         self._removed: set[int] = set()
         self._is_reloading = False
         self._written = self._values()
-        self._names = dict(session.objects.names)
+        self._names = dict(session.objects.facts.names)
         # Sessions of older versions lack some values, which are written with the first step.
         self._missing = self._written.keys() - store.read_meta().keys()
 
@@ -83,7 +83,7 @@ class Autosave:
             If it cannot be written, and nobody else is told.
         """
         if self._is_reloading:
-            self._written, self._names = self._values(), dict(self._session.objects.names)
+            self._written, self._names = self._values(), dict(self._session.objects.facts.names)
             self._is_reloading = False
             return
         if self._on_written is None:
@@ -100,7 +100,7 @@ class Autosave:
         """Write whatever is not written yet. Raises as `end` does."""
         values = self._values()
         changed = {name: value for name, value in values.items() if value != self._written[name]}
-        names = dict(self._session.objects.names)
+        names = dict(self._session.objects.facts.names)
         if not (changed or self._pending or self._removed or names != self._names):
             return
         try:
@@ -131,6 +131,4 @@ class Autosave:
             "settings": settings_to_json(self._session.settings),
             "run": None if run is None else run_to_json(run),
             "next_object_id": self._session.next_object_id,
-            "ends": ends_to_json(self._session.objects.ends),
-            "updating": updating_to_json(self._session.objects.updating),
-        }
+        } | facts_to_json(self._session.objects.facts)

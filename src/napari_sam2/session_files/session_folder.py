@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.errors import SessionError
 from napari_sam2.history import HISTORY_BYTES
+from napari_sam2.object_facts import ObjectFacts
 from napari_sam2.prompts import check_prompts
 from napari_sam2.session_files import schema
 from napari_sam2.session_files.autosave import Autosave, OnWritten
@@ -23,11 +24,10 @@ from napari_sam2.session_files.originals import find_model, find_movie
 from napari_sam2.session_files.store import SessionStore, read_meta, write_meta
 from napari_sam2.session_files.stored_masklet import StoredMasklet
 from napari_sam2.session_files.values import (
-    ends_from_json,
+    facts_from_json,
     run_from_json,
     settings_from_json,
     settings_to_json,
-    updating_from_json,
     whole_number,
 )
 from napari_sam2.session_settings import SessionSettings
@@ -226,8 +226,7 @@ def _reopened(
     is_same = is_same and session.settings.answers_as(settings)
     session.run = run
     store = SessionStore(database, video.num_frames, video.shape_yx)
-    stored = _stored_objects(session, store, meta, answered=is_same)
-    objects, session.objects.ends, session.objects.names, session.objects.updating = stored
+    objects, session.objects.facts = _stored_objects(session, store, meta, answered=is_same)
     session.objects.load(objects)
     now = MovieIdentity.of(source, video, database.folder).or_else(known)
     other = ModelIdentity.of(source_of_model, network, precision=trained.precision, windows=trained.windows)
@@ -274,18 +273,16 @@ def _read_again(session: TrackingSession, database: Database) -> None:
 
 def _stored_objects(
     session: TrackingSession, store: SessionStore, meta: dict[str, Any], *, answered: bool
-) -> tuple[list[TrackedObject], dict[int, int], dict[int, str], dict[int, bool]]:
-    """The objects in a store, with ends, names and updates by ID; the IDs that were used are so in the session."""
+) -> tuple[list[TrackedObject], ObjectFacts]:
+    """The objects in a store, and what is said of them; the IDs that were used are so in the session."""
     objects = _objects(session, store, answered=answered)
     with _read(store.database):
         prompts = [p for known in objects for group in known.prompts.values() for p in group.in_order]
         check_prompts(prompts, num_frames=store.num_frames, shape_yx=store.shape_yx)
         # A session that was stored before there were any has none.
         session.objects.use_ids_from(whole_number(meta.get("next_object_id", 1)))
-        ids = {known.object_id for known in objects}
-        ends = {i: t for i, t in ends_from_json(meta.get("ends", {})).items() if i in ids}
-        updating = {i: new for i, new in updating_from_json(meta.get("updating", {})).items() if i in ids}
-    return objects, ends, store.names(), updating
+        facts = facts_from_json(meta, {known.object_id for known in objects}, store.names())
+    return objects, facts
 
 
 def _objects(session: TrackingSession, store: SessionStore, *, answered: bool) -> list[TrackedObject]:

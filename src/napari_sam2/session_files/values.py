@@ -1,17 +1,24 @@
 """Settings and runs as JSON, and back; whatever is read is checked."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
 from napari_sam2.cleaning import Cleaning
+from napari_sam2.lineage import has_cycle
 from napari_sam2.memory_policy import MemoryPolicy
+from napari_sam2.object_facts import ObjectFacts
 from napari_sam2.runs import Run
 from napari_sam2.session_settings import SessionSettings
 from napari_sam2.tuning import Tuning
 
 T = TypeVar("T")
+_FACTS: dict[str, Callable[[Any], bool]] = {
+    "ends": lambda frame: type(frame) is int and frame > 0,
+    "parents": lambda parent: type(parent) is int and parent > 0,
+    "updating": lambda is_new: type(is_new) is bool,
+}
 _NUMBER = (int, float)
 _NONE = type(None)
 
@@ -93,30 +100,29 @@ def run_from_json(values: Any) -> Run | None:
     return _checked(Run, dict(values) | {"object_ids": tuple(ids)})
 
 
-def ends_to_json(ends: Mapping[int, int]) -> dict[str, int]:
-    """By object ID, the frame from which on it is there no more, as JSON."""
-    return {str(object_id): frame for object_id, frame in sorted(ends.items())}
+def facts_to_json(facts: ObjectFacts) -> dict[str, dict[str, Any]]:
+    """What is said of objects, by its name and then by object ID; but for names, which have a table of their own."""
+    return {name: {str(i): value for i, value in sorted(getattr(facts, name).items())} for name in _FACTS}
 
 
-def ends_from_json(values: Any) -> dict[int, int]:
-    """What `ends_to_json` gave. Raises ValueError if it is not that."""
-    ends = {int(object_id): frame for object_id, frame in _table(values).items()}
-    if not all(type(frame) is int and frame > 0 for frame in ends.values()):
-        raise ValueError(f"objects end on {values!s:.40}")
-    return ends
+def facts_from_json(values: Mapping[str, Any], object_ids: Collection[int], names: Mapping[int, str]) -> ObjectFacts:
+    """What `facts_to_json` gave, of the objects that there are; what is missing was not known when it was stored.
 
-
-def updating_to_json(updating: Mapping[int, bool]) -> dict[str, bool]:
-    """By ID of the objects of an update that was stopped, whether they were new to it, as JSON."""
-    return {str(object_id): is_new for object_id, is_new in sorted(updating.items())}
-
-
-def updating_from_json(values: Any) -> dict[int, bool]:
-    """What `updating_to_json` gave. Raises ValueError if it is not that."""
-    updating = {int(object_id): is_new for object_id, is_new in _table(values).items()}
-    if not all(type(is_new) is bool for is_new in updating.values()):
-        raise ValueError(f"an update is under way with {values!s:.40}")
-    return updating
+    Raises
+    ------
+    ValueError
+        If it is not that.
+    """
+    facts = {}
+    for name, is_one in _FACTS.items():
+        said = {int(object_id): value for object_id, value in _table(values.get(name, {})).items()}
+        if not all(map(is_one, said.values())):
+            raise ValueError(f"of objects, {name} is {said!s:.40}")
+        facts[name] = {i: value for i, value in said.items() if i in object_ids}
+    parents = {child: parent for child, parent in facts["parents"].items() if parent in object_ids}
+    if has_cycle(parents):
+        raise ValueError(f"objects descend from themselves: {parents!s:.40}")
+    return ObjectFacts(**facts | {"parents": parents, "names": names})
 
 
 def whole_number(value: Any) -> int:

@@ -13,6 +13,8 @@ from napari_sam2.api import TrackResult, read_points
 from napari_sam2.errors import CheckpointError, MovieError, NapariSam2Error, PromptError
 from napari_sam2.input_choice import InputChoice
 from napari_sam2.io.clicks import write_clicks
+from napari_sam2.io.label_files import open_labels
+from napari_sam2.io.track_lines import TrackLine, read_track_lines, write_track_lines
 from napari_sam2.io.tracks import read_tracks
 from napari_sam2.masklets import FrameMask, Masklet
 from napari_sam2.prompts import PointPrompt
@@ -43,6 +45,27 @@ def test_three_lines_from_a_file(tmp_path, movie):
     rows = read_tracks(tmp_path / "out" / "tracks.csv")
     assert [r.frame for r in rows] == list(result.masklets[1].frames)
     assert rows[0].area == (labels[0] == 1).sum()
+    assert (tmp_path / "out" / "res_track.txt").read_text() == "1 0 3 0\n"
+
+
+def test_the_lineage_is_saved_and_evaluated(tmp_path, movie):
+    result = napari_sam2.track(movie, points=[(0, 62, 69)])
+    session = result.session
+    session.end(1, 2)
+    session.add_prompts(napari_sam2.PointPrompt(2, 2, 62, 69), napari_sam2.PointPrompt(0, 3, 100, 30))
+    session.segment(2, 2)
+    session.set_parent(2, 1)
+    session.set_parent(1, 3)
+    result.save(tmp_path)
+    lines = read_track_lines(tmp_path / "res_track.txt")
+    assert lines == (TrackLine(1, 0, 1, 0), TrackLine(2, 2, 2, 1)), "object 3 has no mask, so it is nobody's parent"
+    assert open_labels(tmp_path).lines == lines
+
+
+def test_a_table_of_tracks_comes_back(tmp_path):
+    lines = (TrackLine(1, 0, 4, 0), TrackLine(7, 5, 9, 1))
+    write_track_lines(tmp_path / "man_track.txt", lines)
+    assert read_track_lines(tmp_path / "man_track.txt") == lines
 
 
 def test_row22_saving_holds_few_masks_at_a_time(tmp_path):
@@ -54,6 +77,7 @@ def test_row22_saving_holds_few_masks_at_a_time(tmp_path):
         # The labels of all frames would take long to write.
         video=SimpleNamespace(num_frames=1, shape_yx=(4, 4)),
         masklets=masklets,
+        parents={},
         labels=lambda t: np.eye(4, dtype=np.uint32),
         confidence=lambda i: (np.array(masklets[i].frames), np.full(count, 0.25 * i)),
     )

@@ -15,6 +15,7 @@ from napari_sam2.found_objects import Everything
 from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.io.movies import TiffMovie, open_movie_file
 from napari_sam2.io.stacks import LabelsTiffWriter
+from napari_sam2.io.track_lines import TrackLine, write_track_lines
 from napari_sam2.io.tracks import TrackRow, write_tracks
 from napari_sam2.masklets import Masklet
 from napari_sam2.memory_policy import MemoryPolicy
@@ -60,7 +61,7 @@ class TrackResult:
         return stack
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write `labels.tif` and `tracks.csv` into a folder, which is made if need be; see docs/formats.md."""
+        """Write `labels.tif`, `tracks.csv` and `res_track.txt` into a folder, made if need be; see docs/formats.md."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         video = self.session.video
@@ -68,6 +69,15 @@ class TrackResult:
             for t in range(video.num_frames):
                 writer.write(t, self.session.labels(t))
         write_tracks(folder / "tracks.csv", self._rows())
+        write_track_lines(folder / "res_track.txt", self._lines())
+
+    def _lines(self) -> Iterator[TrackLine]:
+        """The lineage of the objects that have masks."""
+        spans = {i: masklet.frames for i, masklet in sorted(self.masklets.items()) if masklet}
+        parents = self.session.parents
+        for object_id, frames in spans.items():
+            parent = parents.get(object_id, 0)
+            yield TrackLine(object_id, frames[0], frames[-1], parent if parent in spans else 0)
 
     def _rows(self) -> Iterator[TrackRow]:
         for object_id, masklet in sorted(self.masklets.items()):

@@ -59,7 +59,7 @@ PrecisionOption = Annotated[
 def track(
     context: typer.Context,
     movie: Annotated[Path, typer.Argument(help=f"{MOVIES}.")],
-    out: Annotated[Path, typer.Option(help="Folder for labels.tif and tracks.csv.")],
+    out: Annotated[Path, typer.Option(help="Folder for labels.tif, tracks.csv and res_track.txt.")],
     points: Annotated[Path | None, typer.Option(help="CSV with the header object_id,frame,y,x,positive.")] = None,
     labels: Annotated[
         Path | None,
@@ -136,7 +136,9 @@ def track(
             finally:
                 # Whatever stopped it, hours of work are not thrown away.
                 api.TrackResult(tracking).save(out)
-                typer.echo(f"Wrote labels.tif and tracks.csv of {len(tracking.masklets)} objects to {out}")
+                typer.echo(
+                    f"Wrote labels.tif, tracks.csv and res_track.txt of {len(tracking.masklets)} objects to {out}"
+                )
 
 
 @app.command()
@@ -197,7 +199,7 @@ def demo(
         "followed to the end": f"{report.overlap.followed:.0%}",
     }
     typer.echo("\n".join(f"{name:24s}{value:>8s}" for name, value in rows.items()))
-    typer.echo(f"Written to {out}: labels.tif, tracks.csv, overlay.png, overlay.gif")
+    typer.echo(f"Written to {out}: labels.tif, tracks.csv, res_track.txt, overlay.png, overlay.gif")
     if show and _has_display():
         _open_viewer(out / "movie.tif", out / "labels.tif")
 

@@ -43,8 +43,8 @@ def run_demo(
 ) -> DemoReport:
     """Track a few cells of the sample movie and write everything into `out`.
 
-    `movie.tif` and `movie_labels.tif`, the sample and its truth; `clicks.csv`; `labels.tif` and `tracks.csv`, the
-    masklets; `overlay.png` and `overlay.gif`.
+    `movie.tif` and `movie_labels.tif`, the sample and its truth; `clicks.csv`; `labels.tif`, `tracks.csv` and
+    `res_track.txt`, the masklets; `overlay.png` and `overlay.gif`.
     """
     out.mkdir(parents=True, exist_ok=True)
     say("Writing the sample movie")

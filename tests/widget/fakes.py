@@ -55,6 +55,7 @@ class FakeSession:
     next_object_id: int = 1
     names: dict[int, str] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
+    parents: dict[int, int] = field(default_factory=dict)
     logs: SessionLogs = field(default_factory=SessionLogs)
     history: SimpleNamespace = field(
         default_factory=lambda: SimpleNamespace(is_running=False, undo_name=None, redo_name=None)

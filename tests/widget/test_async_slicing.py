@@ -93,7 +93,7 @@ def work(desk: Desk) -> list[State]:
     desk.click(form.labels.use)
     states.append(state(desk))
     form.objects.select_objects({2})
-    desk.click(form.objects.split)
+    desk.click(form.objects.own_layers)
     states.append(state(desk) | {"own": np.asarray(desk.viewer.layers["object 2"].data)})
     return states
 

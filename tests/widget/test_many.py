@@ -59,7 +59,7 @@ def test_row19_ids_of_any_size_are_labels_that_do_not_wrap(desk: Desk) -> None:
         assert {int(i) for i in np.unique(desk.frame(frame))} == {0, *places}
         assert all(desk.frame(frame)[place] == object_id for object_id, place in places.items())
     form.objects.select_objects({70_000})
-    desk.click(form.objects.split)
+    desk.click(form.objects.own_layers)
     desk.wait_idle()
     assert np.unique(np.asarray(desk.viewer.layers["object 70000"].data)).tolist() == [0, 70_000]
     assert not desk.notes()

@@ -12,7 +12,7 @@ import napari_sam2
 from napari_sam2.errors import SessionError
 from napari_sam2.prompts import PointPrompt
 from napari_sam2.session_files.session_folder import begin_autosave
-from napari_sam2.widget.object_table import FRAMES, ID, NAME, STATE, WORST
+from napari_sam2.widget.object_table import FRAMES, ID, NAME, PARENT, STATE, WORST
 from toy_model import ToyModel
 from toy_scene import STILL_YX, click, fast_yx
 from widget.conftest import Desk
@@ -55,6 +55,22 @@ def texts(desk: Desk, column: int) -> list[str]:
     return [model.data(model.index(row, column)) for row in range(model.rowCount())]
 
 
+def type_into(desk: Desk, row: int, column: int, text: str) -> None:
+    """Choose a cell of the table, press F2, type, and press Return."""
+    table = panel(desk).table
+    table.selectRow(row)
+    table.setCurrentIndex(table.model().index(row, column))
+    table.setFocus()
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    desk.settle()
+    editor = next(child for child in table.viewport().children() if hasattr(child, "setText"))
+    editor.clear()
+    QTest.keyClicks(editor, text)
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    desk.settle()
+    desk.wait_idle()
+
+
 def cell(desk: Desk, row: int, column: int) -> QPoint:
     table = panel(desk).table
     return table.visualRect(table.model().index(row, column)).center()
@@ -78,7 +94,7 @@ def check(desk: Desk) -> None:
 
 def test_the_table_tells_of_each_object(desk: Desk) -> None:
     assert texts(desk, FRAMES) == ["8", "8"] and texts(desk, STATE) == ["tracked", "tracked"]
-    assert [desk.widget.form.objects.table.objects.data(panel(desk).table.objects.index(0, 4))] == ["0.89"]
+    assert texts(desk, WORST)[0] == "0.89" and texts(desk, PARENT) == ["", ""]
 
 
 def test_the_worst_mask_is_told_sorted_by_and_gone_to(desk: Desk) -> None:
@@ -141,7 +157,7 @@ def test_row41_the_keys_mean_nothing_to_napari_and_are_given_back(desk: Desk) ->
     from napari.settings import get_settings
 
     ours = {str(key) for key in desk.viewer.keymap}
-    assert ours == {"U", "Shift+U", "H", "N", "Shift+N", "K", "Shift+K", "Shift+S"}
+    assert ours == {"U", "Shift+U", "H", "Shift+H", "N", "Shift+N", "K", "Shift+K", "Shift+S"}
     taken = {str(key) for keys in get_settings().shortcuts.shortcuts.values() for key in keys}
     for kind in (Layer, Image, Labels, Points, Shapes, type(desk.viewer)):
         taken |= {str(key) for key in getattr(kind, "class_keymap", {})}
@@ -151,17 +167,8 @@ def test_row41_the_keys_mean_nothing_to_napari_and_are_given_back(desk: Desk) ->
 
 
 def test_a_name_is_typed_into_the_table_and_kept_in_the_session(desk: Desk) -> None:
-    table = panel(desk).table
-    table.selectRow(1)
-    table.setCurrentIndex(table.model().index(1, NAME))
-    table.setFocus()
-    QTest.keyClick(table, Qt.Key.Key_F2)
-    desk.settle()
-    editor = next(child for child in table.viewport().children() if hasattr(child, "setText"))
-    QTest.keyClicks(editor, "daughter")
-    QTest.keyClick(editor, Qt.Key.Key_Return)
-    desk.qtbot.waitUntil(lambda: desk.widget.session.names == {2: "daughter"}, timeout=5000)
-    desk.wait_idle()
+    type_into(desk, 1, NAME, "daughter")
+    assert desk.widget.session.names == {2: "daughter"}
     assert texts(desk, NAME) == ["", "daughter"]
     desk.press_key("U")
     desk.wait_idle()
@@ -186,7 +193,7 @@ def test_row42_merge_split_and_swap_by_button_of_what_is_selected(desk: Desk) ->
     objects = panel(desk)
     desk.go_to(4)
     objects.select_objects({1})
-    desk.click(objects.divide)
+    desk.click(objects.split)
     check(desk)
     assert panel(desk).table.objects.object_ids == [1, 2, 3]
     objects.select_objects({1, 3})
@@ -307,3 +314,50 @@ def test_the_console_of_another_thread_is_shown_as_well(desk: Desk) -> None:
     thread.join()
     desk.qtbot.waitUntil(lambda: not desk.frame(6)[STILL_YX], timeout=5000)
     check(desk)
+
+
+def test_row42_a_parent_is_typed_into_the_table_and_shown_wherever_it_changes(desk: Desk) -> None:
+    type_into(desk, 1, PARENT, "1")
+    assert desk.widget.session.parents == {2: 1} and texts(desk, PARENT) == ["", "1"]
+    type_into(desk, 0, PARENT, "2")
+    assert "object 2 descends from object 1" in desk.notes()[-1]
+    type_into(desk, 0, PARENT, "the big one")
+    assert "A parent is the ID of an object, not 'the big one'" in desk.notes()[-1]
+    assert desk.widget.session.parents == {2: 1} and texts(desk, PARENT) == ["", "1"]
+    panel(desk).select_objects({1})
+    desk.click(panel(desk).remove)
+    check(desk)
+    assert texts(desk, PARENT) == [""], "nothing was done to object 2 itself"
+    desk.press_key("U")
+    check(desk)
+    assert texts(desk, PARENT) == ["", "1"]
+    type_into(desk, 1, PARENT, "")
+    assert desk.widget.session.parents == {} and texts(desk, PARENT) == ["", ""]
+
+
+def test_row42_an_object_divides_by_key_into_the_pieces_of_its_mask(desk: Desk) -> None:
+    panel(desk).select_objects({1, 2})
+    desk.click(panel(desk).merge)
+    check(desk)
+    desk.go_to(5)
+    panel(desk).select_objects({1})
+    desk.press_key("H", Qt.KeyboardModifier.ShiftModifier)
+    check(desk)
+    assert desk.widget.session.parents == {3: 1, 4: 1}
+    assert (texts(desk, ID), texts(desk, PARENT)) == (["1", "3", "4"], ["", "1", "1"])
+    assert texts(desk, STATE) == ["divided", "prompted", "prompted"]
+    pieces = [desk.frame(5)[y, x] for y, x in (fast_yx(5), STILL_YX)]
+    assert sorted(pieces) == [3, 4] and desk.frame(4)[STILL_YX] == 1 and not desk.frame(6).any()
+    desk.press_key("U")
+    check(desk)
+    assert desk.frame(6)[STILL_YX] == 1 and texts(desk, STATE) == ["tracked"]
+    assert not desk.notes()
+
+
+def test_what_does_not_divide_says_why(desk: Desk) -> None:
+    desk.go_to(5)
+    panel(desk).select_objects({1})
+    desk.click(panel(desk).divide)
+    desk.wait_idle()
+    assert "object 1 has its mask in one piece on frame 5" in desk.notes()[-1]
+    assert texts(desk, STATE) == ["tracked", "tracked"]

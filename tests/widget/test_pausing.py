@@ -175,7 +175,7 @@ def test_what_would_be_refused_during_a_run_is_not_offered(desk: Desk) -> None:
         form.everything,
         form.review.approve,
         form.review.approve_object,
-        form.objects.split,
+        form.objects.own_layers,
         form.objects.merge,
     )
     begin(desk, pause=0.15)

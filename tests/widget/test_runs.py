@@ -251,7 +251,7 @@ def test_objects_selected_in_the_list_get_their_own_layers(desk: Desk) -> None:
     desk.click_canvas(desk.viewer.layers["movie"], 40, 40)
     desk.wait_idle()
     desk.widget.form.objects.select_objects({2})
-    desk.click(desk.widget.form.objects.split)
+    desk.click(desk.widget.form.objects.own_layers)
     desk.wait_idle()
     own = desk.viewer.layers["object 2"]
     assert set(np.unique(read_frame(own, 0))) == {0, 2}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from napari_sam2.errors import EvaluationError, MissingExtraError
 from napari_sam2.evaluation.overlap import check_shapes
 from napari_sam2.io.label_movie import LabelMovie, Labels
-from napari_sam2.io.track_lines import TrackLine
+from napari_sam2.io.track_lines import TrackLine, write_track_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,7 @@ def _write_tracks(labels: Labels, folder: Path, stem: str, name: str) -> bool:
     if labels.shape[0] == 1:
         # The library needs two frames to look for links between.
         _write_frame(folder / f"{stem}{1:05d}.tif", np.zeros(labels.shape[1:], np.int64))
-    rows = [f"{line.label} {line.begin} {line.end} {line.parent}\n" for _, line in tracks]
-    (folder / name).write_text("".join(rows), encoding="utf-8")
+    write_track_lines(folder / name, [line for _, line in tracks])
     return bool(tracks)
 
 

@@ -1,10 +1,12 @@
 """Lineage as the Cell Tracking Challenge writes it: a line `label begin end parent` for each track."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from napari_sam2.errors import EvaluationError
+from napari_sam2.io.atomic import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,12 @@ def read_track_lines(path: str | os.PathLike[str]) -> tuple[TrackLine, ...]:
     except (OSError, UnicodeDecodeError) as exc:
         raise EvaluationError(f"cannot read the tracks {path}: {exc}") from exc
     return tuple(_track_line(row, f"{path}, line {n}") for n, row in enumerate(rows, start=1) if row.strip())
+
+
+def write_track_lines(path: str | os.PathLike[str], lines: Iterable[TrackLine]) -> None:
+    """Write a `man_track.txt` or `res_track.txt`, which appears whole or not at all."""
+    with replacing(path) as part:
+        part.write_text("".join(f"{' '.join(map(str, astuple(line)))}\n" for line in lines), encoding="utf-8")
 
 
 def _track_line(row: str, where: str) -> TrackLine:

@@ -69,6 +69,8 @@ class SessionLike(Protocol):
     @property
     def ends(self) -> Mapping[int, int]: ...  # noqa: D102
     @property
+    def parents(self) -> Mapping[int, int]: ...  # noqa: D102
+    @property
     def logs(self) -> SessionLogs: ...  # noqa: D102
     @property
     def history(self) -> "History": ...  # noqa: D102
@@ -79,6 +81,8 @@ class SessionLike(Protocol):
     def split(self, object_id: int, frame: int) -> int: ...  # noqa: D102
     def swap(self, a: int, b: int, frame: int) -> None: ...  # noqa: D102
     def end(self, object_id: int, frame: int) -> None: ...  # noqa: D102
+    def divide(self, object_id: int, frame: int) -> tuple[int, ...]: ...  # noqa: D102
+    def set_parent(self, object_id: int, parent: int | None) -> None: ...  # noqa: D102
     def mark_absent(self, object_id: int, frame: int) -> None: ...  # noqa: D102
     def rename(self, object_id: int, name: str) -> None: ...  # noqa: D102
     def set_prompts(self, prompts: Iterable[Prompt]) -> set[Key]: ...  # noqa: D102

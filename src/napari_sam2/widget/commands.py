@@ -58,6 +58,11 @@ def end_here() -> None:
     _act("end")
 
 
+def divide_here() -> None:
+    """Let the object divide at the frame on screen."""
+    _act("divide")
+
+
 def _act(action: str) -> None:
     viewer = napari.current_viewer()
     widget = None if viewer is None else docked_widget(viewer)

@@ -131,6 +131,27 @@ def mark_absent(places: Sequence[Key]) -> Edit:
     return Edit("Taking an object off a frame", apply)
 
 
+def divide(object_ids: Sequence[int], frame: int) -> Edit:
+    """Say that objects divide, into the pieces that their masks are in on a frame."""
+
+    def apply(session: SessionLike) -> str:
+        with session.one_step("divide"):
+            new_ids = [new_id for object_id in object_ids for new_id in session.divide(object_id, frame)]
+        return f"Divided on frame {frame}: {_named(object_ids)}. The new ones: {_named(new_ids)}."
+
+    return Edit("Dividing objects", apply)
+
+
+def set_parent(object_id: int, parent: int | None) -> Edit:
+    """Say which object one came from."""
+
+    def apply(session: SessionLike) -> str:
+        session.set_parent(object_id, parent)
+        return f"Object {object_id} comes from {'none that is known' if parent is None else f'object {parent}'}."
+
+    return Edit("Naming a parent", apply)
+
+
 def rename(object_id: int, name: str) -> Edit:
     """Give an object a name."""
 

@@ -60,6 +60,7 @@ KEYS = (
     Key("approve", "approve", "K", ("viewer",), "approves the mask or takes it back"),
     Key("approve_object", "approve_object", "Shift+K", ("viewer",), "approves all masks of the object"),
     Key("end", "end", "H", ("viewer",), "the object ends here"),
+    Key("divide", "divide", "Shift+H", ("viewer",), "the object divides here"),
 )
 """Every key that the plugin binds. Letters mean the same in upper and lower case; Shift is named."""
 

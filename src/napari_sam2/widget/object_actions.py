@@ -32,16 +32,18 @@ class ObjectActions:
             (line.undo, self.undo),
             (line.redo, self.redo),
             (panel.merge, self.merge),
-            (panel.divide, self.divide),
+            (panel.split, self.split),
             (panel.swap, self.swap),
             (panel.end, self.end),
-            (panel.split, self.split),
+            (panel.divide, self.divide),
+            (panel.own_layers, self.own_layers),
             (panel.remove, self.remove),
         ):
             # A method, not a lambda: the button must not keep the widget alive.
             button.clicked.connect(action)
         panel.table.jumped.connect(self.jump)
         panel.table.objects.renamed.connect(self.rename)
+        panel.table.objects.adopted.connect(self.set_parent)
 
     def show(self) -> None:
         """Show what can be done now."""
@@ -78,7 +80,7 @@ class ObjectActions:
         elif selected and frame is not None:
             self._edit(edits.swap(selected[0], selected[1], frame))
 
-    def divide(self, *_: object) -> None:
+    def split(self, *_: object) -> None:
         """Let the objects selected be others from the frame on screen on."""
         selected, frame = self._selected(), self._frame()
         if selected and frame is not None:
@@ -86,15 +88,28 @@ class ObjectActions:
 
     def end(self, *_: object) -> None:
         """Say that the objects selected, or else the one that clicks are about, end at the frame on screen."""
-        movie, frame = self._chosen(), self._frame()
-        if movie is not None and frame is not None:
-            self._edit(edits.end(self._panel.selected_objects() or [movie.tool.object_id], frame))
+        meant, frame = self._meant(), self._frame()
+        if meant and frame is not None:
+            self._edit(edits.end(meant, frame))
+
+    def divide(self, *_: object) -> None:
+        """Say that the same divide there."""
+        meant, frame = self._meant(), self._frame()
+        if meant and frame is not None:
+            self._edit(edits.divide(meant, frame))
+
+    def set_parent(self, object_id: int, typed: str) -> None:
+        """Say which object one came from, by the ID that was typed; nothing for none."""
+        if typed.strip() and not typed.strip().isdecimal():
+            show_warning(f"A parent is the ID of an object, not {typed.strip()[:20]!r}; leave it empty for none.")
+        else:
+            self._edit(edits.set_parent(object_id, int(typed) if typed.strip() else None))
 
     def rename(self, object_id: int, name: str) -> None:
         """Give an object a name."""
         self._edit(edits.rename(object_id, name))
 
-    def split(self, *_: object) -> None:
+    def own_layers(self, *_: object) -> None:
         """Make a layer for each object selected in the table, or else for those whose points are selected."""
         movie = self._chosen()
         if movie is None:
@@ -124,6 +139,11 @@ class ObjectActions:
         movie = self._chosen()
         if movie is not None:
             movie.controller.edit(edit)
+
+    def _meant(self) -> list[int]:
+        """The objects selected, or else the one that clicks are about."""
+        movie = self._chosen()
+        return self._panel.selected_objects() or ([] if movie is None else [movie.tool.object_id])
 
     def _selected(self, at_least: int = 1) -> list[int]:
         selected = self._panel.selected_objects()

@@ -1,7 +1,7 @@
 """What is told of each object in table and review, kept up to date without looking at all of them. No Qt here."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ from napari_sam2.widget.review_row import ReviewRow, review_row
 if TYPE_CHECKING:
     from napari_sam2.tracked_object import TrackedObject
 
-ObjectState = Literal["prompted", "tracked", "ended"]
+ObjectState = Literal["prompted", "tracked", "ended", "divided"]
 _EVERY_S, _BUDGET_S = 0.3, 0.02
 
 
@@ -28,7 +28,9 @@ class ObjectRow:
     worst
         The mask that one may be least sure of; None if it has none.
     state
-        "tracked" if it has a mask on a frame without prompts.
+        "tracked" if it has a mask on a frame without prompts; "divided" if it ended and has children.
+    parent
+        The ID of the object that it came from; None if that is not known.
     """
 
     object_id: int
@@ -38,6 +40,7 @@ class ObjectRow:
     last: int | None = None
     worst: DoubtLike | None = None
     state: ObjectState = "prompted"
+    parent: int | None = None
 
 
 class ObjectBook:
@@ -63,6 +66,7 @@ class ObjectBook:
         self.reviews: dict[int, ReviewRow] = {}
         self._num_frames = num_frames
         self._session: SessionLike | None = None
+        self._parents: Mapping[int, int] = {}
         self._outdated: set[int] = set()
         self._last = 0.0
 
@@ -73,7 +77,7 @@ class ObjectBook:
 
     def open(self, session: SessionLike) -> None:
         """Keep the book of this session from now on, in place of another."""
-        self._session = session
+        self._session, self._parents = session, session.parents
         self._outdated = {*session.masklets, *self.rows}
         session.logs.add(self)
 
@@ -82,7 +86,10 @@ class ObjectBook:
         session, outdated = self._session, self._outdated
         if session is None or not outdated:
             return
-        began, masklets, names, ends = time.monotonic(), session.masklets, session.names, session.ends
+        began, masklets, names = time.monotonic(), session.masklets, session.names
+        parents = session.parents
+        ended: dict[int, ObjectState] = dict.fromkeys(session.ends, "ended")
+        ended |= dict.fromkeys(ended.keys() & set(parents.values()), "divided")
         prompted: dict[int, set[int]] = {}
         for object_id, frame in session.prompts:
             prompted.setdefault(object_id, set()).add(frame)
@@ -106,7 +113,8 @@ class ObjectBook:
                         frames[0] if frames else None,
                         frames[-1] if frames else None,
                         None if masklet is None else reviews[object_id].worst,
-                        "ended" if object_id in ends else _state(frames, prompted.get(object_id, ())),
+                        ended.get(object_id) or _state(frames, prompted.get(object_id, ())),
+                        parents.get(object_id),
                     )
                 if seconds is not None and time.monotonic() - began > seconds:
                     break
@@ -136,9 +144,15 @@ class ObjectBook:
 
     def end(self, step: Step) -> None:
         """Make rows, unless that was done a moment ago."""
+        self._note_lineage()
         if time.monotonic() - self._last > _EVERY_S:
             self.catch_up(_BUDGET_S)
             self._last = time.monotonic()
+
+    def _note_lineage(self) -> None:
+        """Note whose row will be out of date by now, as its parent is another or its children are others."""
+        before, self._parents = self._parents, {} if self._session is None else self._session.parents
+        self._outdated.update(i for link in before.items() ^ self._parents.items() for i in link)
 
     def close(self) -> None:
         """Let go of the session."""

@@ -28,7 +28,7 @@ class ObjectPanel(QWidget):
         super().__init__()
         self.table = ObjectTable(self, color)
         self.merge = _button("Merge", "Make one object of those selected, with the lowest ID and its clicks")
-        self.divide = _button("Split here", "From the frame on screen on, let each object selected be another one")
+        self.split = _button("Split here", "From the frame on screen on, let each object selected be another one")
         self.swap = _button("Swap here", "From the frame on screen on, let the two objects selected change places")
         self.end = _button(
             "Ends here",
@@ -36,7 +36,13 @@ class ObjectPanel(QWidget):
             "any more; a click there later takes that back",
         )
         captions.put(self.end, "Ends here", "end")
-        self.split = _button("Own layers", "Show each object selected in a Labels layer of its own, too")
+        self.divide = _button(
+            "Divides here",
+            "On the frame on screen, the pieces of its mask are new objects, the children of the object selected, or "
+            "else of the one that clicks are about, which ends there; for other divisions type into the column Parent",
+        )
+        captions.put(self.divide, "Divides here", "divide")
+        self.own_layers = _button("Own layers", "Show each object selected in a Labels layer of its own, too")
         self.remove = _button("Remove", "Remove the objects selected, with their clicks, shapes and masks; undo helps")
         self._rows: Callable[[], Sequence[ObjectRow]] = lambda: ()
         self._timer = QTimer(self)
@@ -53,7 +59,7 @@ class ObjectPanel(QWidget):
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
-        return self.merge, self.divide, self.swap, self.end, self.split, self.remove
+        return self.merge, self.split, self.swap, self.own_layers, self.end, self.divide, self.remove
 
     def show_objects(self, object_ids: Sequence[int], rows: Callable[[], Mapping[int, ObjectRow]]) -> None:
         """List these objects with what `rows` tell of them, from now on; those selected stay selected."""

@@ -19,16 +19,17 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 from napari_sam2.widget.object_book import ObjectRow
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = ("", "ID", "Name", "Frames", "Worst", "State")
-COLOR, ID, NAME, FRAMES, WORST, STATE = range(len(COLUMNS))
+COLUMNS = ("", "ID", "Name", "Parent", "Frames", "Worst", "State")
+COLOR, ID, NAME, PARENT, FRAMES, WORST, STATE = range(len(COLUMNS))
 _TIPS = (
     "The color of its masks",
     "The object ID, which is its label in the masks",
     "F2, or a click on the name of a row that is selected, changes it",
+    "The ID of the object that it came from by division; changed as the name is, and empty for none",
     "On how many frames it has a mask",
     "The lowest confidence of its masks, 0 to 1: where it is low, look there; a double click on it goes there",
-    "Prompted: it has masks on frames with prompts only. Tracked: on others, too. Ended: it is there no more from some "
-    "frame on",
+    "Prompted: it has masks on frames with prompts only. Tracked: on others, too. Ended, divided: it is there no more "
+    "from some frame on",
 )
 _SORT = Qt.ItemDataRole.UserRole
 
@@ -44,6 +45,8 @@ class ObjectTableModel(QAbstractTableModel):
 
     renamed: ClassVar[Signal] = Signal(int, str)
     """By somebody in the table: object ID and name."""
+    adopted: ClassVar[Signal] = Signal(int, str)
+    """By somebody in the table: object ID, and what was typed for the ID of its parent."""
 
     def __init__(self, parent: QWidget, color: Callable[[int], Any]) -> None:
         super().__init__(parent)
@@ -97,7 +100,7 @@ class ObjectTableModel(QAbstractTableModel):
             return _worst_details(row) if column == WORST else _details(row)
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
             return _text(row, column)
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, FRAMES, WORST):
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (ID, PARENT, FRAMES, WORST):
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         if role == _SORT:
             # Those without a mask are at the end that needs a look.
@@ -105,6 +108,7 @@ class ObjectTableModel(QAbstractTableModel):
                 row.object_id,
                 row.object_id,
                 row.name,
+                0 if row.parent is None else row.parent,
                 row.num_frames,
                 0.0 if row.worst is None else row.worst.confidence,
                 row.state,
@@ -114,14 +118,15 @@ class ObjectTableModel(QAbstractTableModel):
 
     def flags(self, index: Index) -> Qt.ItemFlag:  # noqa: D102
         flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-        return flags | Qt.ItemFlag.ItemIsEditable if index.column() == NAME else flags
+        return flags | Qt.ItemFlag.ItemIsEditable if index.column() in (NAME, PARENT) else flags
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:  # noqa: D102
-        row = self._rows[index.row()]
-        if role != Qt.ItemDataRole.EditRole or index.column() != NAME or str(value) == row.name:
+        row, column = self._rows[index.row()], index.column()
+        told = {NAME: self.renamed, PARENT: self.adopted}.get(column)
+        if role != Qt.ItemDataRole.EditRole or told is None or str(value) == _text(row, column):
             return False
         # It is shown when the session has it.
-        self.renamed.emit(row.object_id, str(value))
+        told.emit(row.object_id, str(value))
         return True
 
     def _drop(self, wanted: Collection[int]) -> None:
@@ -158,7 +163,7 @@ class ObjectTable(QTableView):
         header = self.horizontalHeader()
         header.setMinimumSectionSize(16)
         header.setHighlightSections(False)
-        for column, width in ((COLOR, 24), (ID, 40), (FRAMES, 58), (WORST, 52), (STATE, 66)):
+        for column, width in ((COLOR, 24), (ID, 40), (PARENT, 52), (FRAMES, 58), (WORST, 52), (STATE, 66)):
             self.setColumnWidth(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         self.doubleClicked.connect(self._on_double_click)
@@ -196,7 +201,8 @@ def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
 
 def _text(row: ObjectRow, column: int) -> str:
     worst = "" if row.worst is None else f"{row.worst.confidence:.2f}"
-    return ("", str(row.object_id), row.name, str(row.num_frames), worst, row.state)[column]
+    parent = "" if row.parent is None else str(row.parent)
+    return ("", str(row.object_id), row.name, parent, str(row.num_frames), worst, row.state)[column]
 
 
 def _details(row: ObjectRow) -> str:

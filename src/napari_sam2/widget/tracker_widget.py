@@ -164,6 +164,7 @@ class TrackerWidget(QWidget):
             "undo": self.object_actions.undo,
             "redo": self.object_actions.redo,
             "end": self.object_actions.end,
+            "divide": self.object_actions.divide,
             "next_doubtful": self._review.next,
             "previous_doubtful": self._review.previous,
             "approve": self._review.approve_frame,

@@ -1,5 +1,6 @@
 """What the widget tests share: a viewer on a display, the dock widget with a session without a model, real input."""
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -129,6 +130,15 @@ class Desk:
     def notes(self) -> list[str]:
         self.settle()
         return [record.message for record in notification_manager.records if record.severity >= "warning"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_objects_to_look_through() -> None:
+    """Leave modules out of garbage collection: napari collects with each viewer that closes, and half of a test it was."""
+    import torch  # noqa: F401 - the largest of them
+
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

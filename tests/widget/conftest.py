@@ -134,7 +134,7 @@ class Desk:
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_objects_to_look_through() -> None:
-    """Leave modules out of garbage collection: napari collects with each viewer that closes, and half of a test it was."""
+    """Leave modules out of garbage collection, which napari does with each viewer that closes."""
     import torch  # noqa: F401 - the largest of them
 
     gc.collect()

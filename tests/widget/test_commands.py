@@ -33,14 +33,14 @@ def test_each_command_has_a_function_that_the_widget_knows(desk: Desk, repositor
         getattr(import_module(module), name)()
     assert acted == [
         *("propagate", "stop", "pause", "next_doubtful", "previous_doubtful"),
-        *("approve", "undo", "redo", "new_object", "end"),
+        *("approve", "undo", "redo", "new_object", "end", "divide"),
     ]
 
 
 def test_without_the_widget_a_command_says_how_to_open_it(bare_desk: Desk, repository: Path) -> None:
     for command in declared(repository).values():
         getattr(commands, command.python_name.split(":")[1])()
-    assert bare_desk.notes() == [commands.NOT_OPEN] * 10
+    assert bare_desk.notes() == [commands.NOT_OPEN] * 11
 
 
 def test_commands_are_in_the_palette_and_run_from_there(desk: Desk, repository: Path) -> None:

@@ -163,7 +163,7 @@ class ObjectTable(QTableView):
         header = self.horizontalHeader()
         header.setMinimumSectionSize(16)
         header.setHighlightSections(False)
-        for column, width in ((COLOR, 24), (ID, 40), (PARENT, 52), (FRAMES, 58), (WORST, 52), (STATE, 66)):
+        for column, width in ((COLOR, 20), (ID, 32), (PARENT, 46), (FRAMES, 50), (WORST, 46), (STATE, 58)):
             self.setColumnWidth(column, width)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         self.doubleClicked.connect(self._on_double_click)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_sam2.api import everything, open_session, reopen_session, track
+    from napari_sam2.api import everything, open_session, reopen_session, save_results, track
     from napari_sam2.cleaning import Cleaning
     from napari_sam2.input_choice import InputChoice
     from napari_sam2.label_prompts import prompts_from_labels
@@ -39,6 +39,7 @@ __all__ = [
     "open_session",
     "prompts_from_labels",
     "reopen_session",
+    "save_results",
     "session",
     "track",
 ]
@@ -59,6 +60,7 @@ _HOMES = {
     "open_session": "napari_sam2.api",
     "prompts_from_labels": "napari_sam2.label_prompts",
     "reopen_session": "napari_sam2.api",
+    "save_results": "napari_sam2.api",
     "session": "napari_sam2.live",
     "track": "napari_sam2.api",
 }

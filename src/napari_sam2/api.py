@@ -61,28 +61,39 @@ class TrackResult:
         return stack
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Write `labels.tif`, `tracks.csv` and `res_track.txt` into a folder, made if need be; see docs/formats.md."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        video = self.session.video
-        with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
-            for t in range(video.num_frames):
-                writer.write(t, self.session.labels(t))
-        write_tracks(folder / "tracks.csv", self._rows())
-        write_track_lines(folder / "res_track.txt", self._lines())
+        """Write them into a folder; see `save_results`."""
+        save_results(self.session, folder)
 
-    def _lines(self) -> Iterator[TrackLine]:
-        """The lineage of the objects that have masks."""
-        spans = {i: masklet.frames for i, masklet in sorted(self.masklets.items()) if masklet}
-        parents = self.session.parents
-        for object_id, frames in spans.items():
-            parent = parents.get(object_id, 0)
-            yield TrackLine(object_id, frames[0], frames[-1], parent if parent in spans else 0)
 
-    def _rows(self) -> Iterator[TrackRow]:
-        for object_id, masklet in sorted(self.masklets.items()):
-            for frame, value in zip(*self.session.confidence(object_id), strict=True):
-                yield TrackRow.of(masklet[int(frame)], float(value))
+def save_results(session: TrackingSession, folder: str | os.PathLike[str]) -> None:
+    """Write the masklets of a session into a folder, which is made if need be: labels, tracks and lineage.
+
+    The files are `labels.tif`, `tracks.csv` and `res_track.txt`; see docs/formats.md.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    video = session.video
+    with LabelsTiffWriter(folder / "labels.tif", video.num_frames, video.shape_yx) as writer:
+        for t in range(video.num_frames):
+            writer.write(t, session.labels(t))
+    write_tracks(folder / "tracks.csv", _rows(session))
+    write_track_lines(folder / "res_track.txt", _lines(session))
+
+
+def _rows(session: TrackingSession) -> Iterator[TrackRow]:
+    """A row for each mask."""
+    for object_id, masklet in sorted(session.masklets.items()):
+        for frame, value in zip(*session.confidence(object_id), strict=True):
+            yield TrackRow.of(masklet[int(frame)], float(value))
+
+
+def _lines(session: TrackingSession) -> Iterator[TrackLine]:
+    """The lineage of the objects that have masks."""
+    spans = {i: masklet.frames for i, masklet in sorted(session.masklets.items()) if masklet}
+    parents = session.parents
+    for object_id, frames in spans.items():
+        parent = parents.get(object_id, 0)
+        yield TrackLine(object_id, frames[0], frames[-1], parent if parent in spans else 0)
 
 
 def open_session(

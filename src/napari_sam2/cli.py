@@ -135,7 +135,7 @@ def track(
                     )
             finally:
                 # Whatever stopped it, hours of work are not thrown away.
-                api.TrackResult(tracking).save(out)
+                api.save_results(tracking, out)
                 typer.echo(
                     f"Wrote labels.tif, tracks.csv and res_track.txt of {len(tracking.masklets)} objects to {out}"
                 )

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,6 +33,24 @@ def info(folder: Annotated[Path, typer.Argument(help="The folder that `--session
         rows = describe(folder)
     width = max(len(name) for name in rows)
     typer.echo("\n".join(f"{name:{width}s}  {value}" for name, value in rows.items()))
+
+
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="The folder that `--session` or `autosave` named.")],
+    out: Annotated[Path, typer.Option(help="Folder for labels.tif, tracks.csv and res_track.txt.")],
+    movie: Annotated[
+        Path | None, typer.Option(help="The movie, if it is neither where it was nor beside the session.")
+    ] = None,
+) -> None:
+    """Write the masks, tracks and lineage that a session holds, which may be open elsewhere."""
+    with errors_in_one_line():
+        from napari_sam2 import api
+
+        with closing(api.reopen_session(folder, movie, read_only=True, history_bytes=0)) as session:
+            api.save_results(session, out)
+            count = len(session.masklets)
+        typer.echo(f"Wrote labels.tif, tracks.csv and res_track.txt of {count} objects to {out}")
 
 
 def read_prompts(points: Path | None, labels: Path | None, labels_frame: int) -> "list[Prompt]":

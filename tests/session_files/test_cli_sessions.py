@@ -1,4 +1,4 @@
-"""`napari-sam2 track --session` and `napari-sam2 session info`, with the bundled model."""
+"""`napari-sam2 track --session`, `session info` and `session export`, with the bundled model."""
 
 import warnings
 
@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from napari_sam2 import propagating_session
 from napari_sam2.api import open_session, read_points, reopen_session
 from napari_sam2.cli import app
-from napari_sam2.prompts import BoxPrompt
+from napari_sam2.prompts import BoxPrompt, PointPrompt
 from napari_sam2.session_objects import SessionObjects
 from napari_sam2.synthetic import render_movie
 from test_tracking_session import SPEC
@@ -34,6 +34,25 @@ def track(files, *more):
         "track", files / "movie.tif", "--points", files / "clicks.csv", "--out", files / "out",
         "--session", files / "s.sam2", *more,
     )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_session_is_exported_while_it_is_open_elsewhere_and_wherever_its_movie_is(files):
+    assert track(files).exit_code == 0
+    session = reopen_session(files / "s.sam2")
+    session.add_prompts(PointPrompt(2, 6, 62, 69))
+    session.segment(2, 6)
+    session.set_parent(6, 5)
+    (files / "movie.tif").rename(files / "moved.tif")
+    told = run("session", "export", files / "s.sam2", "--out", files / "exported")
+    assert told.exit_code == 1 and "or its path on the command line" in told.output
+    told = run("session", "export", files / "s.sam2", "--out", files / "exported", "--movie", files / "moved.tif")
+    assert told.exit_code == 0, told.output
+    assert "of 2 objects to" in told.output
+    labels = tifffile.imread(files / "exported" / "labels.tif")
+    assert all((labels[t] == session.labels(t)).all() for t in range(5))
+    assert (files / "exported" / "res_track.txt").read_text() == "5 0 4 0\n6 2 2 5\n"
+    session.close()
 
 
 @pytest.mark.slow

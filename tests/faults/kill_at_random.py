@@ -75,7 +75,15 @@ def steps(session):
     yield
     session.split(1, 6)
     yield
+    session.set_parent(4, 1)
+    yield
     for _ in session.propagate("both"):
+        yield
+    session.merge(4, 3)
+    yield
+    session.divide(4, 10)
+    yield
+    for _ in session.update():
         yield
 
 
@@ -87,7 +95,8 @@ def state(session):
     absent = [(i, masklet.absent) for i, masklet in sorted(session.masklets.items())]
     run = session.run and (session.run.start, session.run.frame, session.run.is_done)
     approved = [(i, session.approved(i)) for i in sorted(session.objects)]
-    return json.dumps([prompts, labels, absent, run, approved])
+    lineage = sorted(session.parents.items()), sorted(session.ends.items())
+    return json.dumps([prompts, labels, absent, run, approved, lineage])
 
 
 def work(folder, pipe):

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 import zlib
 from pathlib import Path
 
@@ -79,9 +80,9 @@ def steps(session):
     yield
     for _ in session.propagate("both"):
         yield
-    session.merge(4, 3)
+    session.merge(1, 3)
     yield
-    session.divide(4, 10)
+    session.divide(1, 10)
     yield
     for _ in session.update():
         yield
@@ -114,8 +115,10 @@ def in_a_child(folder, last, seconds):
     if child == 0:
         try:
             work(folder, theirs)
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
     os.close(theirs)
     told = b""
     # The pipe holds less than all of it, so it is read while the child works.
@@ -123,7 +126,8 @@ def in_a_child(folder, last, seconds):
         told += part
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    assert not os.WIFEXITED(status) or os.WEXITSTATUS(status) == 0, "the script of edits has an error"
     while part := os.read(ours, 1 << 16):
         told += part
     os.close(ours)

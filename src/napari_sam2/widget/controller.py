@@ -251,7 +251,7 @@ class Controller(JobDesk):
             return
         self._show_changed_prompts()
         if self._has_news() and self.session is not None:
-            self._erased.add(self._masks.take_erased(), self.session)
+            self._erased.put(self._masks.take_erased(self._erased.untold), self.session)
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()
@@ -293,7 +293,7 @@ class Controller(JobDesk):
         return bool(self._tickets or self._edits or self._to_split or self._run or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
-        self._erased.on_edit(self._backlog)
+        self._erased.on_edit()
         prompts, _ = self._usable_prompts()
         painted = {} if self.masks is None else {(t, i): prompt for (i, t), prompt in self.masks.given.items()}
         name, steps = self._edits.next_work(session, prompts, painted)

@@ -114,7 +114,10 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
 
 
 def mark_absent(places: Sequence[Key]) -> Edit:
-    """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done."""
+    """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done.
+
+    A mask that somebody gave, and that is all there is of an object, was a prompt that is taken back.
+    """
 
     def apply(session: SessionLike) -> str:
         refused = []
@@ -123,7 +126,12 @@ def mark_absent(places: Sequence[Key]) -> Edit:
                 try:
                     session.mark_absent(object_id, frame)
                 except PromptError as error:
-                    refused.append(str(error))
+                    rest = dict(session.prompts)
+                    here = rest.pop((object_id, frame), None)
+                    if here is None or here.mask is None:
+                        refused.append(str(error))
+                    else:
+                        session.set_prompts(prompt for group in rest.values() for prompt in group.in_order)
         if refused:
             raise PromptError("; ".join(refused))
         return f"Not there: {_named([object_id for _, object_id in places])}."

@@ -190,7 +190,9 @@ class JobDesk:
         raise NotImplementedError
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
-        prompts, problems = self.prompts.usable(self._masks.give_prompts())
+        # Where a click is left, it is the prompt again.
+        erased = self._erased.untold - self.prompts.groups.keys()
+        prompts, problems = self.prompts.usable(self._masks.give_prompts(erased))
         return self._finder.told(prompts), problems
 
     def give_way(self) -> bool:
@@ -314,7 +316,7 @@ class JobDesk:
         elif end.error is not None:
             # What could not be opened would be opened again for ever.
             self._backlog.wants_all = False
-        self._erased.on_end(canceled=end.canceled)
+        self._erased.on_end(self._backlog, canceled=end.canceled)
         if end.error is not None:
             self._edits.clear()
             if state == "showing":

@@ -325,6 +325,9 @@ class JobDesk:
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
+        if state == "propagating":
+            for frame, object_id in self._tickets.dropped:
+                self._backlog.add(frame, object_id)
         self._run.on_end(end, can_resume=self.can_resume)
         if state not in _READING or end.error is not None:
             self.status.emit(self._said or self._pace.at_end(end, is_paused=self.is_paused))

@@ -1,7 +1,7 @@
 """Undo, redo and edits of whole objects, as work for the thread that has the session. No Qt, no napari."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from napari_sam2.errors import HistoryError, PromptError
@@ -215,7 +215,7 @@ class WaitingEdits:
         self._waiting.clear()
 
     def next_work(
-        self, session: SessionLike, prompts: Sequence[Prompt], painted: Mapping[Key, Prompt]
+        self, session: SessionLike, prompts: Sequence[Prompt], painted: Collection[tuple[int, int]]
     ) -> tuple[str, Callable[[], Iterator[EditAnswer]]]:
         """The first that waits, by name and as a generator for the worker thread.
 
@@ -224,7 +224,7 @@ class WaitingEdits:
         prompts
             All there are.
         painted
-            Those of them that were painted by hand, by frame and object: they may be news to the session.
+            Object ID and frame of those that were painted by hand: they may be news to the session.
         """
         edit, self.first = self.first or self._waiting.popleft(), None
 
@@ -232,7 +232,7 @@ class WaitingEdits:
             if edit.tells_prompts:
                 known = session.prompts
                 session.set_prompts(prompts)
-                for frame, object_id in painted:
+                for object_id, frame in painted:
                     if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
                         session.segment(frame, object_id)
             yield EditAnswer(edit.apply(session))

@@ -123,6 +123,11 @@ class MaskOutput:
         """See `MaskLayers.give_prompts`."""
         return [] if self.layers is None else self.layers.give_prompts(erased)
 
+    @property
+    def given(self) -> Collection[tuple[int, int]]:
+        """(object ID, frame) of what was painted as far as the session was told of it."""
+        return () if self.layers is None else self.layers.given.keys()
+
     def take_erased(self, before: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
         """See `MaskLayers.take_erased`."""
         return set(before) if self.layers is None else self.layers.take_erased(before)

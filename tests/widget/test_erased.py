@@ -171,6 +171,95 @@ def test_row26_of_several_erased_masks_one_that_cannot_be_takes_no_other_along(b
     assert frames_of(bench, 1) == {*range(NUM_FRAMES)}, "they were one step"
 
 
+def paint(bench: ToyBench, frame: int, object_id: int = 9) -> None:
+    """Paint a square where there is nothing."""
+    bench.labels.brush_size = 12
+    bench.labels.paint((frame, 20, 20), object_id)
+
+
+def rub_out(bench: ToyBench, frame: int) -> None:
+    bench.labels.brush_size = 16
+    bench.labels.paint((frame, 20, 20), 0)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda bench: bench.controller.propagate(FORWARD),
+        lambda bench: bench.controller.edit(edits.rename(2, "fast")),
+        lambda bench: bench.click(5, 2, FAST),
+    ],
+    ids=["propagation", "edit", "click"],
+)
+def test_row26_a_painted_mask_that_was_followed_is_not_there_once_it_is_erased(
+    bench: ToyBench, ask: Callable[[ToyBench], None]
+) -> None:
+    paint(bench, 3)
+    bench.controller.propagate(FORWARD)
+    followed = frames_of(bench, 9)
+    assert followed >= {3, 4}
+    rub_out(bench, 3)
+    ask(bench)
+    bench.controller.propagate(FORWARD)
+    assert 3 not in frames_of(bench, 9) and 4 in frames_of(bench, 9)
+    assert bench.session.approved(9) == (3,)
+    bench.check()
+    while bench.controller.steps[0] != "absence of object 9":
+        bench.controller.edit(edits.undo())
+        assert 3 not in frames_of(bench, 9)
+    bench.controller.edit(edits.undo())
+    assert frames_of(bench, 9) == followed and bench.session.prompts[9, 3].mask.mask[20, 20]
+    bench.check()
+
+
+def test_row26_a_painted_mask_that_is_all_of_an_object_goes_with_it(bench: ToyBench) -> None:
+    paint(bench, 3)
+    bench.controller.edit(edits.rename(2, "fast"))
+    assert bench.session.prompts[9, 3].mask is not None and frames_of(bench, 9) == {3}
+    rub_out(bench, 3)
+    for _ in range(2):
+        bench.controller.propagate(FORWARD)
+        assert 9 not in bench.session.masklets and frames_of(bench, 9) == set()
+        assert bench.controller.object_ids == (1, 2) and not bench.notes
+        bench.check()
+    while 9 not in bench.session.masklets:
+        bench.controller.edit(edits.undo())
+    assert bench.said[-1] == "Undone: absence of object 9."
+    assert frames_of(bench, 9) == {3} and bench.session.prompts[9, 3].mask is not None
+    bench.check()
+
+
+def test_row26_all_painted_masks_of_an_object_may_be_erased(bench: ToyBench) -> None:
+    for frame in (3, 6):
+        paint(bench, frame)
+    bench.controller.edit(edits.rename(2, "fast"))
+    for frame in (3, 6):
+        rub_out(bench, frame)
+    bench.controller.propagate(FORWARD)
+    assert frames_of(bench, 9) == set() and not bench.session.masklets.get(9)
+    bench.check()
+
+
+@pytest.mark.parametrize("how", ["cancel", "click", "stroke"])
+def test_row26_an_erased_painted_mask_that_waits(bench: ToyBench, how: str) -> None:
+    paint(bench, 3)
+    bench.controller.propagate(FORWARD)
+    rub_out(bench, 3)
+    bench.runner.paused = True
+    bench.controller.edit(edits.rename(2, "fast"))
+    bench.controller.cancel()
+    bench.runner.paused = False
+    bench.runner.finish()
+    if how == "click":
+        bench.click(3, 9, STILL)
+    elif how == "stroke":
+        paint(bench, 3)
+    bench.controller.propagate(FORWARD)
+    assert (3 in frames_of(bench, 9)) == (how != "cancel")
+    assert (9, 3) in bench.session.prompts or how == "cancel"
+    bench.check()
+
+
 @pytest.mark.async_slicing
 def test_row26_erased_with_the_mouse_it_is_not_there_and_goes_on_after(desk: Desk) -> None:
     movie, labels, form = desk.viewer.layers["movie"], desk.viewer.layers["masks"], desk.widget.form

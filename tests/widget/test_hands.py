@@ -89,6 +89,35 @@ def test_row26_pixels_of_the_brush_survive_the_next_propagation_and_steer_it(des
     assert not desk.notes()
 
 
+def test_row26_painted_masks_go_over_to_another_model_at_once(desk: Desk) -> None:
+    labels = desk.viewer.layers["masks"]
+    labels.brush_size = 8
+    labels.paint((3, 30, 30), 5)
+    desk.click(desk.widget.form.propagate)
+    desk.wait_idle()
+    first, painted = desk.session, desk.frame(3)
+    desk.widget.form.diameter.setValue(30)
+    desk.widget.form.diameter.editingFinished.emit()
+    desk.wait_idle()
+    assert first.closed and desk.widget.session is desk.session is not first
+    assert [*desk.session.prompts] == [(5, 3)] and 3 in desk.session.masklets[5]
+    np.testing.assert_array_equal(desk.frame(3), painted)
+    assert desk.widget.controller.object_ids == (5,) and not desk.notes()
+
+
+def test_masks_without_prompts_go_over_to_another_model_at_once(desk: Desk) -> None:
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
+    desk.click(desk.widget.form.propagate)
+    desk.wait_idle()
+    desk.viewer.layers["point_prompts"].data = np.empty((0, 3))
+    desk.wait_idle()
+    assert desk.session.masklets[1] and not desk.session.prompts
+    desk.widget.form.diameter.setValue(30)
+    desk.widget.form.diameter.editingFinished.emit()
+    desk.wait_idle()
+    assert len(desk.sessions) == 2 and desk.widget.session is desk.session
+
+
 def test_row27_brush_fill_and_eraser_do_nothing_during_a_run_and_lose_nothing(desk: Desk) -> None:
     movie, labels = desk.viewer.layers["movie"], desk.viewer.layers["masks"]
     desk.widget.form.follow.setChecked(False)

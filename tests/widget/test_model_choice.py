@@ -1,6 +1,8 @@
 """Choosing a model in the widget: one that is there, one that is downloaded first, one from a file."""
 
+import gc
 import io
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -307,6 +309,57 @@ def test_two_users_wait_for_one_download() -> None:
     assert len(heard.runner.jobs) == 1 and switch.shown == "cell", "the others still wait for it"
     heard.runner.finish()
     assert uses == [(TINY, "first"), (TINY, "third")] and switch.model == "cell"
+
+
+class Movie:
+    """One for whom a model is chosen."""
+
+
+def test_a_user_who_is_gone_is_waited_for_no_more(server: Server) -> None:
+    heard = Heard(paused=True)
+    switch, uses = heard.switch, []
+    switch.used.connect(lambda model, user: uses.append((model, user)))
+    switch.show_user("cell", "first")
+    switch.choose(TINY)
+    switch.join("second")
+    switch.leave("first")
+    assert switch.wanted == TINY and len(heard.runner.jobs) == 1
+    switch.leave("stranger")
+    heard.runner.finish()
+    assert uses == [(TINY, "second")]
+    switch.show_user("cell", "third")
+    switch.choose("sam2.1-large")
+    switch.leave("third")
+    assert switch.wanted == "" and not heard.runner.jobs
+    switch.show_user("cell", user := Movie())
+    switch.choose("sam2.1-large")
+    switch.show_user("cell", "fourth")
+    switch.leave(user)
+    gone = weakref.ref(user)
+    del user
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_movie_that_is_closed_while_its_model_is_downloaded_ends_the_download(
+    desk: Desk, server: Server, opened: list[str]
+) -> None:
+    form = desk.widget.form
+    desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
+    desk.wait_idle()
+    other = desk.add_movie(name="other")
+    for image in (other, desk.viewer.layers["movie"]):
+        form.image.value = image
+    begin(desk, server)
+    form.image.value = other
+    desk.settle()
+    desk.viewer.layers.remove(desk.viewer.layers["movie"])
+    desk.settle()
+    assert not form.model.bar.isVisible()
+    server.slow_s = 0
+    desk.qtbot.waitUntil(lambda: not desk.widget.downloads.is_busy, timeout=10_000)
+    desk.wait_idle()
+    assert opened == ["cell"] and not Store.default().path(CHECKPOINTS[TINY]).exists()
 
 
 def test_a_download_is_for_the_movie_for_which_it_was_chosen(desk: Desk, server: Server, opened: list[str]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from napari_sam2.errors import PropagationError
 from napari_sam2.found_objects import Everything
+from napari_sam2.layers.prompt_reader import prompt_defaults
 from napari_sam2.masklets import FrameMask
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 from napari_sam2.settings import EverythingSettings
@@ -183,6 +184,27 @@ def test_what_was_painted_before_is_a_step_of_its_own(bench: ToyBench) -> None:
     bench.runner.finish()
     assert bench.controller.steps == ("painted mask on object 1", None)
     assert tuple(bench.session.masklets) == (1,) and bench.session.prompts[1, 3].mask.mask[20, 20]
+
+
+@both_ways
+@pytest.mark.parametrize("positive", [True, False])
+@pytest.mark.parametrize("num_masks", range(1, 4))
+def test_a_click_on_one_of_them_meanwhile_stays_and_is_answered(
+    bench: ToyBench, ask: Ask, positive: bool, num_masks: int
+) -> None:
+    ask(bench)
+    for _ in range(num_masks + 2 * (ask is search)):
+        bench.runner.step()
+    assert bench.controller.state == "searching"
+    bench.points.feature_defaults = prompt_defaults(3, positive=positive)
+    bench.points.add([FRAME, PLACES[1][0], PLACES[1][1] + 3])
+    bench.controller.cancel()
+    bench.runner.finish()
+    assert bench.point_ids() == [1, *[3] * (1 + (ask is search))]
+    assert set(bench.session.prompts) == {(1, 0), (3, FRAME)}
+    group = bench.session.prompts[3, FRAME]
+    assert len(group.points) == 1 + (ask is search) and (group.mask is not None) == (ask is give_labels)
+    bench.check()
 
 
 def test_a_session_closed_while_they_are_taken_over_has_none_of_them(

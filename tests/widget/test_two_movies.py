@@ -192,6 +192,27 @@ def test_preferences_count_for_a_movie_without_a_session_beside_one_with(
     assert empty_desk.setups[1:] == [SessionSetup(diameter=33.0, precision="auto", device="cpu")]
 
 
+def test_a_precision_that_is_preferred_is_for_movies_to_come(empty_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = settings()
+    chosen.events = EmitterGroup(source=None, changed=None)
+    for module in ("preferences", "preference_watch"):
+        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    empty_desk.add_movie()
+    form = empty_desk.dock().form
+    click(empty_desk, "movie")
+    chosen.runs.precision, chosen.runs.follow = "auto", False
+    chosen.events.changed()
+    empty_desk.qtbot.waitUntil(lambda: not form.follow.isChecked(), timeout=5000)
+    assert shown(empty_desk).precision == "float32" and len(empty_desk.sessions) == 1
+    type_into(empty_desk, form.diameter, "33")
+    for name, precision in (("second", "auto"), ("third", "float32")):
+        empty_desk.add_movie(name=name)
+        go_to_movie(empty_desk, name)
+        assert shown(empty_desk) == SessionSetup(diameter=33.0, precision=precision)
+        choose(empty_desk, form.advanced.precision, "float32, as the original")
+        go_to_movie(empty_desk, "movie")
+
+
 STORED = Tuning(mask_threshold=1.5, window_tokens=8)
 
 

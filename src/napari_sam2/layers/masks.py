@@ -34,6 +34,10 @@ class MaskLayer:
         self._forget_history()
         return merged
 
+    def is_bare(self, object_id: int, frame: int) -> bool:
+        """Whether somebody painted on a frame here, and it has no pixel of an object."""
+        return frame in self.edits.frames and not (read_frame(self.layer, frame) == object_id).any()
+
     @property
     def may_be_painted(self) -> bool:
         """Whether somebody has a brush in hand, or could take back a stroke."""
@@ -134,17 +138,29 @@ class MaskLayers:
 
     def mask_prompts(self) -> list[MaskPrompt]:
         """Return the objects that were painted by hand, and not clicked on since, as prompts."""
-        skip = {key for key, strokes in self._strokes_at_click.items() if strokes == self._strokes(key[1])}
+        skip = self._clicked_since
         painted = {(p.object_id, p.frame): p for mask_layer in self for p in mask_layer.edits.mask_prompts(skip)}
         return list(painted.values())
 
-    def take_erased(self) -> set[tuple[int, int]]:
+    def take_erased(self, before: Collection[tuple[int, int]] = ()) -> set[tuple[int, int]]:
         """Return (object ID, frame) of those of whose masks no pixel was left by hand, and which are to be shown anew.
 
-        They are returned once. One that was painted in another layer is there.
+        Masks of the session are returned once, painted ones as long as the session is told of them. One that was
+        painted in another layer is there.
+
+        Parameters
+        ----------
+        before
+            Those that were returned earlier, of which those are returned again that were not painted or clicked since.
         """
         erased = {key for mask_layer in self for key in mask_layer.edits.take_erased()}
-        return erased and erased - {(prompt.object_id, prompt.frame) for prompt in self.mask_prompts()}
+        clicked = self._clicked_since
+        erased, told = erased.union(before) - clicked, self.given.keys() - clicked
+        if not erased and not told:
+            return set()
+        painted = {(prompt.object_id, prompt.frame) for prompt in self.mask_prompts()}
+        gone = {key for key in told - painted if any(mask_layer.is_bare(*key) for mask_layer in self)}
+        return (erased | gone) - painted
 
     def outdate(self, object_id: int, frame: int) -> None:
         """Let what was painted of an object on a frame go: the session says something else of it by now."""
@@ -153,11 +169,22 @@ class MaskLayers:
         for mask_layer in self:
             mask_layer.edits.forget(object_id, frame)
 
-    def give_prompts(self) -> list[MaskPrompt]:
-        """Return `mask_prompts` for the session to be told of them."""
-        prompts = self.mask_prompts()
-        self.given = {(prompt.object_id, prompt.frame): prompt for prompt in prompts}
-        return prompts
+    def give_prompts(self, erased: Collection[tuple[int, int]] = ()) -> list[MaskPrompt]:
+        """Return `mask_prompts` for the session to be told of them.
+
+        Parameters
+        ----------
+        erased
+            (object ID, frame) of masks that were erased since the session was told of them, and go on to be given.
+        """
+        kept = {key: prompt for key, prompt in self.given.items() if key in erased}
+        self.given = kept | {(prompt.object_id, prompt.frame): prompt for prompt in self.mask_prompts()}
+        return list(self.given.values())
+
+    @property
+    def _clicked_since(self) -> set[tuple[int, int]]:
+        """(object ID, frame) of those that were clicked on after the last stroke there."""
+        return {key for key, strokes in self._strokes_at_click.items() if strokes == self._strokes(key[1])}
 
     def _strokes(self, frame: int) -> int:
         return sum(mask_layer.edits.strokes[frame] for mask_layer in self)

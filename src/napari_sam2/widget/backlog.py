@@ -1,6 +1,9 @@
 """The frames on which the layers do not show yet what the session has. No Qt here."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from napari_sam2.widget.answers import FrameAnswer, SessionLike, StoredFrames, changed_frames, stored_frames
 
 
 class Backlog:
@@ -38,6 +41,21 @@ class Backlog:
         self.wants_all = False
         self._frames.clear()
 
-    def sorted(self, distance: Callable[[int], int]) -> dict[int, set[int]]:
-        """The frames with their objects, the nearest ones first."""
-        return {frame: self._frames[frame] for frame in sorted(self._frames, key=distance)}
+    def next_work(
+        self, session: SessionLike, distance: Callable[[int], int], overtaken: Callable[[], bool]
+    ) -> tuple[str, Callable[[], Iterator[FrameAnswer | StoredFrames]]] | None:
+        """What is to be done to show all this, by name and as a generator for the worker thread; None for nothing.
+
+        Parameters
+        ----------
+        distance
+            How far a frame is from where somebody looks; the nearest ones come first.
+        overtaken
+            Whether somebody waits for something else by now.
+        """
+        if self.wants_all:
+            return "Masks of the session", partial(stored_frames, session)
+        if not self._frames:
+            return None
+        frames = {frame: self._frames[frame] for frame in sorted(self._frames, key=distance)}
+        return "Changed masks", partial(changed_frames, session, frames, overtaken=overtaken)

@@ -16,10 +16,8 @@ from napari_sam2.widget.answers import (
     SearchRequest,
     SessionLike,
     answer_clicks,
-    changed_frames,
     copied_frames,
     opening,
-    stored_frames,
     track_frames,
 )
 from napari_sam2.widget.edits import Edit
@@ -96,14 +94,10 @@ class Controller(JobDesk):
         for object_id, frame in changed:
             self._masks.clicked(object_id, frame)
             self._finder.changed((object_id, frame))
-            self.request_mask(frame, object_id)
+            self._tickets.take((frame, object_id))
         if self.state == "propagating":
             self.status.emit("The click is answered when the propagation ends, or is canceled.")
         self._advance()
-
-    def request_mask(self, frame: int, object_id: int) -> None:
-        """Take a ticket for a mask; an answer to an older ticket of the same frame and object is thrown away."""
-        self._tickets.take((frame, object_id))
 
     def propagate(self, request: RunRequest) -> None:
         """Track objects through the frames asked for, after the clicks that are still unanswered."""
@@ -146,7 +140,7 @@ class Controller(JobDesk):
         self._slot.cleaning = cleaning
         if self.session is not None:
             for object_id, frame in self.prompts.groups:
-                self.request_mask(frame, object_id)
+                self._tickets.take((frame, object_id))
             self._advance()
 
     def pause(self) -> None:
@@ -190,16 +184,18 @@ class Controller(JobDesk):
         self._start("splitting", "One layer per object", copied, total=self.num_frames)
 
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
-        """Go on with another model, which answers the clicks anew; or, at once, with a stored session as it was."""
-        wants_all = is_stored or self._backlog.wants_all
+        """Go on with another model, which answers all prompts anew; or, at once, with a stored session as it was."""
+        wants_all, had_masks = is_stored or self._backlog.wants_all, bool(self.session and self.session.masklets)
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
         self._backlog.wants_all = wants_all
         if is_stored:
             self._masks.ensure()
-        for object_id, frame in self.prompts.groups:
-            self.request_mask(frame, object_id)
+        for object_id, frame in {**self.prompts.groups, **dict.fromkeys(self._masks.given)}:
+            self._tickets.take((frame, object_id))
+        if had_masks and not self._tickets:
+            self._backlog.wants_all = True
         self._advance()
 
     def show_stored(self) -> None:
@@ -251,7 +247,7 @@ class Controller(JobDesk):
             return
         self._show_changed_prompts()
         if self._has_news() and self.session is not None:
-            self._erased.add(self._masks.take_erased(), self.session)
+            self._erased.put(self._masks.take_erased(self._erased.untold), self.session)
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()
@@ -277,12 +273,9 @@ class Controller(JobDesk):
 
     def _start_showing(self, session: SessionLike) -> None:
         """Show what there is to be shown, when there is nothing else to do."""
-        if self._backlog.wants_all and self.masks is not None:
-            self._start("showing", "Masks of the session", lambda: stored_frames(session))
-        elif self._backlog and self.masks is not None:
-            frames = self._backlog.sorted(self._masks.from_here)
-            shown = partial(changed_frames, session, frames, overtaken=self._has_news)
-            self._start("showing", "Changed masks", shown)
+        work = self._backlog.next_work(session, self._masks.from_here, self._has_news)
+        if work is not None and self.masks is not None:
+            self._start("showing", *work)
         elif self.objects.is_behind:
             self._start("idle", "Objects", partial(self.objects.catching_up, self._has_news))
         else:
@@ -293,10 +286,9 @@ class Controller(JobDesk):
         return bool(self._tickets or self._edits or self._to_split or self._run or self._finder.has_work)
 
     def _start_edit(self, session: SessionLike) -> None:
-        self._erased.on_edit(self._backlog)
+        self._erased.on_edit()
         prompts, _ = self._usable_prompts()
-        painted = {} if self.masks is None else {(t, i): prompt for (i, t), prompt in self.masks.given.items()}
-        name, steps = self._edits.next_work(session, prompts, painted)
+        name, steps = self._edits.next_work(session, prompts, self._masks.given)
         self.status.emit(f"{name} ...")
         self._start("editing", name, steps)
 

@@ -1,7 +1,7 @@
 """Undo, redo and edits of whole objects, as work for the thread that has the session. No Qt, no napari."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from napari_sam2.errors import HistoryError, PromptError
@@ -114,7 +114,10 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
 
 
 def mark_absent(places: Sequence[Key]) -> Edit:
-    """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done."""
+    """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done.
+
+    A mask that somebody gave, and that is all there is of an object, was a prompt that is taken back.
+    """
 
     def apply(session: SessionLike) -> str:
         refused = []
@@ -123,7 +126,12 @@ def mark_absent(places: Sequence[Key]) -> Edit:
                 try:
                     session.mark_absent(object_id, frame)
                 except PromptError as error:
-                    refused.append(str(error))
+                    rest = dict(session.prompts)
+                    here = rest.pop((object_id, frame), None)
+                    if here is None or here.mask is None:
+                        refused.append(str(error))
+                    else:
+                        session.set_prompts(prompt for group in rest.values() for prompt in group.in_order)
         if refused:
             raise PromptError("; ".join(refused))
         return f"Not there: {_named([object_id for _, object_id in places])}."
@@ -207,7 +215,7 @@ class WaitingEdits:
         self._waiting.clear()
 
     def next_work(
-        self, session: SessionLike, prompts: Sequence[Prompt], painted: Mapping[Key, Prompt]
+        self, session: SessionLike, prompts: Sequence[Prompt], painted: Collection[tuple[int, int]]
     ) -> tuple[str, Callable[[], Iterator[EditAnswer]]]:
         """The first that waits, by name and as a generator for the worker thread.
 
@@ -216,7 +224,7 @@ class WaitingEdits:
         prompts
             All there are.
         painted
-            Those of them that were painted by hand, by frame and object: they may be news to the session.
+            Object ID and frame of those that were painted by hand: they may be news to the session.
         """
         edit, self.first = self.first or self._waiting.popleft(), None
 
@@ -224,7 +232,7 @@ class WaitingEdits:
             if edit.tells_prompts:
                 known = session.prompts
                 session.set_prompts(prompts)
-                for frame, object_id in painted:
+                for object_id, frame in painted:
                     if known.get((object_id, frame)) != session.prompts.get((object_id, frame)):
                         session.segment(frame, object_id)
             yield EditAnswer(edit.apply(session))

@@ -22,21 +22,28 @@ class ErasedMasks:
         self._waiting: set[ObjectFrame] = set()
         self._told: set[ObjectFrame] = set()
 
-    def add(self, erased: Collection[ObjectFrame], session: SessionLike) -> None:
-        """Let these be told, too; of all of them, those of which the session has a mask."""
-        erased, masklets = self._waiting.union(erased), session.masklets
+    @property
+    def untold(self) -> set[ObjectFrame]:
+        """Those of which the session does not know that they were erased."""
+        return self._waiting | self._told
+
+    def put(self, erased: Collection[ObjectFrame], session: SessionLike) -> None:
+        """Let these be told, and no others; of all of them, those of which the session has a mask."""
+        masklets = session.masklets
         self._waiting = {(i, frame) for i, frame in erased if i in masklets and frame in masklets[i]}
         places = sorted((frame, i) for i, frame in self._waiting)
         self._edits.first = mark_absent(places) if places else None
 
-    def on_edit(self, backlog: Backlog) -> None:
-        """Take note that the next edit begins: if it tells of these, they are to be shown as the session has them."""
+    def on_edit(self) -> None:
+        """Take note that the next edit begins, which may be the one that tells of these."""
         if self._edits.first is not None:
             self._told, self._waiting = self._waiting, set()
+
+    def on_end(self, backlog: Backlog, *, canceled: bool) -> None:
+        """Take note that a job has ended; what was told is shown as the session has it, or told again if in vain."""
+        if canceled:
+            self._waiting |= self._told
+        else:
             for object_id, frame in self._told:
                 backlog.add(frame, object_id)
-
-    def on_end(self, *, canceled: bool) -> None:
-        """Take note that a job has ended; what was told in vain is told again."""
-        self._waiting |= self._told if canceled else set()
         self._told = set()

@@ -36,7 +36,8 @@ class Work(NamedTuple):
 class Finder:
     """A search asked for; then points for what it found, in the prompt layer, and masks that wait to be their answers.
 
-    A point that is moved or removed before its mask was taken over takes the mask along, and is a click like others.
+    A point that is moved, removed or joined by another before its mask was taken over takes the mask along, and is a
+    click like others.
     Until then the session is told of none of these points and masks, and then of all, or of none if that is stopped.
 
     Parameters
@@ -59,6 +60,8 @@ class Finder:
         self._waiting: dict[ObjectFrame, FrameMask] = {}
         self._given: tuple[MaskPrompt, ...] = ()
         self._accepting: tuple[ObjectFrame, ...] = ()
+        # Whose prompts somebody changed since the job that is under way began.
+        self._touched: set[ObjectFrame] = set()
 
     @property
     def has_work(self) -> bool:
@@ -118,7 +121,8 @@ class Finder:
         """
         keys, self._accepting = self._accepting, ()
         known = session.prompts if session is not None and keys else {}
-        self._drop({key for key in keys if key not in known})
+        self._drop({key for key in keys if key not in known and key not in self._touched})
+        self._touched.clear()
         return tuple(key for key in keys if key in known)
 
     def cancel(self) -> None:
@@ -135,8 +139,10 @@ class Finder:
                     replace_points(self._prompts.points, self._prompts.image, keys, ())
 
     def changed(self, key: ObjectFrame) -> None:
-        """Take note that somebody changed the prompts of an object on a frame."""
+        """Take note that somebody changed the prompts of an object on a frame: they stay, whatever is stopped."""
         self._waiting.pop(key, None)
+        self._given = tuple(mask for mask in self._given if (mask.object_id, mask.frame) != key)
+        self._touched.add(key)
 
 
 def _count(masks: Sequence[object], what: str) -> str:

@@ -190,7 +190,9 @@ class JobDesk:
         raise NotImplementedError
 
     def _usable_prompts(self) -> tuple[list[Prompt], dict[int, str]]:
-        prompts, problems = self.prompts.usable(self._masks.give_prompts())
+        # Where a click is left, it is the prompt again.
+        erased = self._erased.untold - self.prompts.groups.keys()
+        prompts, problems = self.prompts.usable(self._masks.give_prompts(erased))
         return self._finder.told(prompts), problems
 
     def give_way(self) -> bool:
@@ -314,7 +316,7 @@ class JobDesk:
         elif end.error is not None:
             # What could not be opened would be opened again for ever.
             self._backlog.wants_all = False
-        self._erased.on_end(canceled=end.canceled)
+        self._erased.on_end(self._backlog, canceled=end.canceled)
         if end.error is not None:
             self._edits.clear()
             if state == "showing":
@@ -323,6 +325,9 @@ class JobDesk:
             if state == "segmenting":
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
+        if state == "propagating":
+            for frame, object_id in self._tickets.dropped:
+                self._backlog.add(frame, object_id)
         self._run.on_end(end, can_resume=self.can_resume)
         if state not in _READING or end.error is not None:
             self.status.emit(self._said or self._pace.at_end(end, is_paused=self.is_paused))

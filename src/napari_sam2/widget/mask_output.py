@@ -1,7 +1,7 @@
 """Where the masks of one movie are shown, from the first one on, and again after that was removed. No Qt here."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -119,13 +119,18 @@ class MaskOutput:
         if self.layers is not None:
             self.layers.clicked(object_id, frame)
 
-    def give_prompts(self) -> list[MaskPrompt]:
+    def give_prompts(self, erased: Collection[tuple[int, int]]) -> list[MaskPrompt]:
         """See `MaskLayers.give_prompts`."""
-        return [] if self.layers is None else self.layers.give_prompts()
+        return [] if self.layers is None else self.layers.give_prompts(erased)
 
-    def take_erased(self) -> set[tuple[int, int]]:
+    @property
+    def given(self) -> Collection[tuple[int, int]]:
+        """(object ID, frame) of what was painted as far as the session was told of it."""
+        return () if self.layers is None else self.layers.given.keys()
+
+    def take_erased(self, before: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
         """See `MaskLayers.take_erased`."""
-        return set() if self.layers is None else self.layers.take_erased()
+        return set(before) if self.layers is None else self.layers.take_erased(before)
 
     def lock(self) -> None:
         """Keep the brush off, and empty the undo histories of the layers."""

@@ -97,6 +97,13 @@ class ModelSwitch:
         if self._user in self._waiting:
             self._waiting.append(user)
 
+    def leave(self, user: object) -> None:
+        """Let a user wait no more, who is gone; a download for that one alone is stopped."""
+        if user in self._waiting:
+            self._waiting = [waiting for waiting in self._waiting if waiting is not user]
+            if not self._waiting:
+                self.cancel()
+
     def cancel(self) -> None:
         """Stop the download; what has come is kept, and the next one goes on from there."""
         job, self._job, self.wanted, self._waiting = self._job, None, "", []

@@ -21,6 +21,8 @@ class ShownChoices:
         self._models = models
         self._form = form
         self._device = preferences.device
+        # Of the preferences, since they changed; until another one is chosen in the form.
+        self._precision: dict[str, Any] = {}
         self._movie: OpenMovie | None = None
         self._shown = SessionChoices(models.model, form.advanced.setup(diameter=None, device=self._device))
         models.used.connect(self._on_model)
@@ -30,8 +32,8 @@ class ShownChoices:
 
     @property
     def fresh(self) -> SessionChoices:
-        """What a movie begins with: all that the form shows, on the device of the preferences."""
-        return self._shown.but(device=self._device)
+        """What a movie begins with: all that the form shows, but for what was changed in the preferences since."""
+        return self._shown.but(device=self._device, **self._precision)
 
     def started(self, movie: OpenMovie) -> None:
         """Take note that a movie has begun, with what is `fresh`; it also gets the model that is on its way."""
@@ -52,6 +54,10 @@ class ShownChoices:
             self._models.join(None)
             self._models.show_user(self._shown.model, None)
 
+    def closed(self, movie: OpenMovie) -> None:
+        """Take note that a movie is over, which is shown no more and waits for no model."""
+        self._models.leave(movie)
+
     def refresh(self, *_: object) -> None:
         """Show what the session of the movie was opened with, which may be a stored one with choices of its own."""
         if self._movie is not None:
@@ -62,7 +68,8 @@ class ShownChoices:
         self._device = preferences.device
         changes: dict[str, Any] = {"device": preferences.device}
         if preferences.precision != before.precision:
-            changes["precision"] = preferences.precision
+            self._precision = {"precision": preferences.precision}
+            changes |= self._precision
         for movie in movies:
             movie.choose(movie.choices.but(**changes))
         if self._movie is None:
@@ -96,6 +103,8 @@ class ShownChoices:
     def _on_advanced(self) -> None:
         setup = self._shown.setup
         setup = self._form.advanced.setup(diameter=setup.diameter, device=setup.device)
+        if setup.precision != self._shown.setup.precision:
+            self._precision = {}
         self._choose(replace(self._shown, setup=setup))
 
     def _on_cleaning(self, cleaning: Cleaning) -> None:

@@ -13,12 +13,15 @@ class Tickets:
     ----------
     count
         Requests so far. A worker thread may compare it with an earlier value to learn that there is a newer click.
+    dropped
+        What was dropped unanswered, and not asked for since: a propagation answers it on its way, and tells nobody.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._numbers: Counter[Key] = Counter()
         self._open: dict[Key, None] = {}
+        self.dropped: set[Key] = set()
 
     def __bool__(self) -> bool:
         """Whether any request is unanswered."""
@@ -27,6 +30,7 @@ class Tickets:
     def take(self, key: Key) -> None:
         """Ask for a mask."""
         self.count += 1
+        self.dropped.discard(key)
         self._numbers[key] += 1
         self._open = {key: None} | {old: None for old in self._open if old != key}
 
@@ -47,4 +51,5 @@ class Tickets:
 
     def clear(self) -> None:
         """Drop what is unanswered."""
+        self.dropped.update(self._open)
         self._open = {}

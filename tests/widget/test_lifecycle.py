@@ -1,12 +1,16 @@
 """Start and end: what importing costs, and what happens when the viewer goes while a run goes on."""
 
+import gc
 import re
 import subprocess
 import sys
 import textwrap
+import weakref
 from pathlib import Path
 
 import pytest
+
+from widget.conftest import Desk
 
 TESTS = Path(__file__).parents[1]
 
@@ -18,6 +22,21 @@ def run(code: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=timeout,
     )
+
+
+def test_row04_nothing_holds_a_movie_that_was_removed_after_its_jobs(desk: Desk) -> None:
+    desk.click_canvas(desk.viewer.layers["movie"], 30, 30)
+    desk.wait_idle()
+    desk.click(desk.widget.form.propagate)
+    desk.wait_idle()
+    movie = desk.widget._movie
+    held = {type(one).__name__: weakref.ref(one) for one in (movie, movie.controller, movie.tool, desk.session)}
+    del movie
+    desk.sessions.clear()
+    desk.viewer.layers.remove("movie")
+    desk.settle()
+    gc.collect()
+    assert [name for name, one in held.items() if one() is not None] == []
 
 
 def test_importing_the_widget_imports_no_torch() -> None:

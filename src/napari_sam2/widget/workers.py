@@ -61,6 +61,11 @@ class _Run:
     def make_room(self) -> None:
         self._room.release()
 
+    def let_go(self) -> None:
+        """Leave the job, which has ended: napari's task manager keeps `body` for ever."""
+        del self.job
+        self.error = None
+
     def body(self) -> Generator[Any, None, None]:
         """What the worker runs: yields the job's answers until it ends, fails or is stopped; an error is kept."""
         _let_gui_go_first()
@@ -176,7 +181,9 @@ class WorkerRunner(QObject):
         run, self._run, self._alive["run"] = self._run, None, None
         self._uncounted.clear()
         if run is not None:
-            run.job.on_end(JobEnd(run.error, run.stopping))
+            job, end = run.job, JobEnd(run.error, run.stopping)
+            run.let_go()
+            job.on_end(end)
         self._start_next()
 
 

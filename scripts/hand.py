@@ -8,6 +8,7 @@ import napari
 import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
+from PIL import Image as Picture
 from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
@@ -92,12 +93,18 @@ class Hand:
         wait_until(lambda: not self.widget.runner.is_busy)
 
     def picture(self, path: Any) -> np.ndarray:
-        """Save the whole window, and return it; fails if the canvas is blank, as on displays that cannot draw it."""
+        """Save the whole window in 256 colors, and return it; fails if the canvas is blank.
+
+        That is so on displays that cannot draw it.
+        """
         settle()
-        picture = np.asarray(self.viewer.screenshot(str(path), canvas_only=False, flash=False))
+        picture = np.asarray(self.viewer.screenshot(canvas_only=False, flash=False))
         canvas = self.viewer.screenshot(canvas_only=True, flash=False)
         if canvas[..., :3].std() < 5 or picture[..., :3].std() < 5:
             raise SystemExit("the canvas came out blank: use the xcb platform under Xvfb, not offscreen")
+        # Colors of few pixels, as those in the table, must stay what they are.
+        few = Picture.fromarray(picture).convert("RGB").quantize(256, method=Picture.Quantize.MAXCOVERAGE)
+        few.save(path, format="PNG", optimize=True)
         return picture
 
 

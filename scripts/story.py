@@ -21,7 +21,6 @@ import tifffile
 from hand import LEFT, RIGHT, Hand, wait_until
 from napari.layers import Image
 from numpy.typing import NDArray
-from PIL import Image as Picture
 from qtpy.QtCore import Qt
 from skimage.measure import find_contours
 
@@ -72,13 +71,10 @@ class Story:
         self.hand.viewer.close()
 
     def picture(self, name: str) -> None:
-        """Save the window, in 256 colors."""
+        """Save the window."""
         self.num_pictures += 1
         path = self.out / f"{self.num_pictures}-{name}.png"
         self.hand.picture(path)
-        # Colors of few pixels, as those in the table, must stay what they are.
-        picture = Picture.open(path).convert("RGB").quantize(256, method=Picture.Quantize.MAXCOVERAGE)
-        picture.save(path, optimize=True)
         print(f"{path.name}: {path.stat().st_size // 1024} kB")
 
     def click(self, point: PointPrompt) -> None:

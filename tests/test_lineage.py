@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_sam2 import lineage
+from napari_sam2.api import save_results
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt
 from test_history import known
-from toy_scene import FAST, STILL, click, discs, run, truth
+from toy_scene import FAST, NUM_FRAMES, STILL, click, discs, run, truth
 from toy_session import again, begin
 
 IDS = st.integers(1, 8)
@@ -106,6 +107,32 @@ def test_the_lineage_follows_edits(family):
     assert family.parents == {2: 4, 3: 4}, "a grandchild that is the same as its grandparent has no parent"
 
 
+def test_a_child_that_was_looked_for_before_in_vain_goes_with_the_piece(family):
+    run(family, last=9, object_ids=[1])
+    family.segment(4, 3)
+    family.mark_absent(3, 1)
+    new_id = family.split(1, 4)
+    assert family.parents == {2: 1, 3: new_id, 4: 2}
+
+
+def test_a_swap_leaves_children_with_who_is_left(session):
+    session.add_prompts(click(0, 1, STILL), click(5, 2, STILL), click(5, 3, FAST))
+    run(session, last=4, object_ids=[1])
+    run(session, first=5, last=9, object_ids=[2, 3])
+    session.set_parent(3, 1)
+    session.swap(1, 2, 5)
+    assert 2 not in session.objects and session.parents == {3: 1}
+
+
+def test_two_that_are_swapped_from_their_births_on_swap_parents(session):
+    session.add_prompts(*(click(t, i, d) for i, t, d in ((1, 0, STILL), (2, 0, FAST), (3, 4, STILL), (4, 4, FAST))))
+    run(session, last=9)
+    session.set_parent(3, 1)
+    session.set_parent(4, 2)
+    session.swap(3, 4, 4)
+    assert session.parents == {3: 2, 4: 1}
+
+
 def test_children_go_with_the_piece_that_they_came_from(family):
     run(family, last=9, object_ids=[1, 2, 3, 4])
     new_id = family.split(1, 4)
@@ -124,6 +151,46 @@ def test_a_mask_in_two_pieces_becomes_two_children(double):
     double.undo()
     assert double.undo() == "division of objects 1, 3 and 4"
     assert double.masklets[1].frames == tuple(range(10)) and not double.parents
+
+
+@pytest.mark.parametrize("way", ["both", "update"])
+def test_row42_children_are_not_followed_to_before_the_division(double, tmp_path, way):
+    children = double.divide(1, 6)
+    for _ in double.update() if way == "update" else double.propagate("both"):
+        pass
+    assert all(double.masklets[i].frames == tuple(range(6, NUM_FRAMES)) for i in children)
+    assert not double.changed_ids and not double.can_resume
+    save_results(double, tmp_path)
+    last = NUM_FRAMES - 1
+    assert (tmp_path / "res_track.txt").read_text() == f"1 0 5 0\n3 6 {last} 1\n4 6 {last} 1\n"
+
+
+def test_who_says_that_a_child_was_there_before_is_believed_and_a_parent_without_an_end_lives_on(session):
+    session.add_prompts(click(0, 1, STILL), click(8, 2, FAST))
+    session.set_parent(2, 1)
+    run(session, "both", last=9)
+    assert session.masklets[2].frames[0] == 0
+    session.end(1, 7)
+    session.add_prompts(click(5, 3, FAST))
+    session.set_parent(3, 1)
+    run(session, "both", last=9, object_ids=[3])
+    assert session.masklets[3].frames == (5, 6, 7, 8, 9)
+    assert session.can_approve(3, 2) and 2 not in session.objects[3].tracked, "it cannot be there"
+
+
+@pytest.mark.parametrize("way", ["end", "divide"])
+def test_an_edit_that_leaves_nothing_is_refused_also_where_a_negative_click_is_left(session, way):
+    session.add_prompts(click(5, 1, STILL), click(5, 2, FAST))
+    run(session, "both", last=9)
+    session.merge(1, 2)
+    session.add_prompts(click(2, 1, STILL, 60, positive=False))
+    session.segment(2, 1)
+    for t in (0, 1, 3, 4):
+        session.mark_absent(1, t)
+    before = known(session)
+    with pytest.raises(PromptError, match="nothing of it would be left"):
+        getattr(session, way)(1, 5)
+    assert known(session) == before and (1, 2) in session.prompts
 
 
 @pytest.mark.parametrize(("frame", "message"), [(20, "no mask on frame 20"), (0, "nothing of it would be left")])

@@ -181,8 +181,8 @@ class EditableSession:
         """Say that an object divides: from a frame (1 to T-1) on, the pieces of its mask there are its children.
 
         Each piece becomes a new object, with the piece as a mask prompt, and with this one as its parent; pieces of
-        less than a tenth of the mask are left out. This one ends there, see `end`. Of an object that buds and lives on,
-        or whose children were clicked, say it with `set_parent`.
+        less than a tenth of the mask are left out. This one ends there, see `end`; children that it has already stay
+        its own. Of an object that buds and lives on, or whose children were clicked, say it with `set_parent`.
 
         Returns
         -------
@@ -198,6 +198,8 @@ class EditableSession:
 
     def set_parent(self, object_id: int, parent: int | None) -> None:
         """Say which object one came from by division, or with None that it came from none that is known.
+
+        It is not followed to frames before the end of its parent, if that has one. Masks that are there stay.
 
         Raises
         ------

@@ -47,6 +47,12 @@ def merged(parents: Parents, into: int, other: int) -> dict[int, int]:
     return kept | {into: parent}
 
 
+def exchanged(parents: Parents, a: int, b: int) -> dict[int, int]:
+    """The same once each of two objects is called what the other one was."""
+    other = {a: b, b: a}
+    return {other.get(child, child): other.get(parent, parent) for child, parent in parents.items()}
+
+
 def handed_on(parents: Parents, child_ids: Iterable[int], parent: int) -> dict[int, int]:
     """The same once these children are those of another parent, but for those that it descends from."""
     stay = {parent, *ancestors(parents, parent)}

@@ -86,9 +86,10 @@ def swap(objects: SessionObjects, a: int, b: int, frame: int) -> None:
         )
     shape = objects.shape_yx
     with objects.logs.step("swap"):
-        theirs = _children_from(objects, b, frame)
-        parents = lineage.handed_on(objects.facts.parents, _children_from(objects, a, frame), b)
-        objects.say(parents=lineage.handed_on(parents, theirs, a))
+        later = {a: _children_from(objects, b, frame), b: _children_from(objects, a, frame)}
+        if _first(one) >= frame and _first(two) >= frame:
+            objects.say(parents=lineage.exchanged(objects.facts.parents, a, b))
+            later = {}
         # What ends is what comes after the frame.
         was = objects.facts.ends
         ends = {i: max(was[j], frame) for i, j in ((a, b), (b, a)) if j in was}
@@ -98,20 +99,24 @@ def swap(objects: SessionObjects, a: int, b: int, frame: int) -> None:
             _put(objects, known, before | gone, settled(before, shape) | after)
         others = {i: end for i, end in objects.facts.ends.items() if i not in (a, b)}
         objects.say(ends=others | {i: end for i, end in ends.items() if i in objects})
+        for parent, child_ids in later.items():
+            if parent in objects:
+                objects.say(parents=lineage.handed_on(objects.facts.parents, child_ids, parent))
 
 
 def end(objects: SessionObjects, object_id: int, frame: int) -> None:
     """See `TrackingSession.end`."""
     known = _one(objects, object_id)
     before, after = cut(known, frame)
-    if not any(record.mask or record.prompts for record in before.values()):
+    left = settled(before, objects.shape_yx)
+    if not any(record.mask or record.prompts for record in left.values()):
         raise PromptError(
-            f"object {object_id} has neither mask nor prompt before frame {frame}, so nothing of it would be left: "
+            f"object {object_id} has neither mask nor click before frame {frame}, so nothing of it would be left: "
             "remove it, or name a later frame"
         )
     with objects.logs.step("end"):
         objects.logs.touching(known, ())
-        _put(objects, known, before | after, settled(before, objects.shape_yx))
+        _put(objects, known, before | after, left)
         objects.say(ends={**objects.facts.ends, object_id: frame})
 
 
@@ -213,8 +218,13 @@ def _new_ids(objects: SessionObjects, count: int) -> tuple[int, ...]:
 
 
 def _children_from(objects: SessionObjects, parent: int, frame: int) -> list[int]:
-    """Those of an object's children of which nothing is known before a frame."""
-    return [i for i in lineage.children(objects.facts.parents, parent) if min(objects[i].frames, default=0) >= frame]
+    """Those of an object's children that first show up on a frame or later."""
+    return [i for i in lineage.children(objects.facts.parents, parent) if _first(objects[i]) >= frame]
+
+
+def _first(known: TrackedObject) -> int:
+    """The first frame on which an object has a mask or prompts."""
+    return min((*known.masklet.frames[:1], *known.prompts), default=0)
 
 
 def _pieces(mask: FrameMask) -> list[FrameMask]:

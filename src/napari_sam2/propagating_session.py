@@ -210,8 +210,9 @@ class PropagatingSession:
 
     def _sweeps(self, run: Run) -> list[Sweep]:
         starts = self._objects.starts(run.object_ids)
-        last, num_frames = self._objects.last_frame(starts, run.last), self._objects.num_frames
-        return plan_sweeps(run.direction, starts, num_frames=num_frames, first=run.first, last=last, count=run.count)
+        first, last = self._objects.limits(starts, run.first, run.last)
+        num_frames = self._objects.num_frames
+        return plan_sweeps(run.direction, starts, num_frames=num_frames, first=first, last=last, count=run.count)
 
     @property
     def _left_ids(self) -> Iterator[int]:

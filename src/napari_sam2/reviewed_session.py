@@ -146,11 +146,11 @@ class ReviewedSession:
         return tuple(new)
 
     def can_approve(self, object_id: int, frame: int) -> bool:
-        """Whether a frame of an object can be approved: it has a mask, was looked for in vain, or has ended before."""
+        """Whether a frame of an object can be approved: it has a mask, was looked for in vain, or cannot be there."""
         known = self._objects.get(index(object_id))
         if known is None or not 0 <= frame < self._objects.num_frames:
             return False
-        return known.is_known(frame) or frame in known.tracked or frame >= self._objects.num_frames_of(object_id)
+        return known.is_known(frame) or frame in known.tracked or frame not in self._objects.span(object_id)
 
     def keeps_pixels(self, object_id: int, frame: int) -> bool:
         """Whether labels show what an object has on a frame before the masks of others: it is painted or approved."""
@@ -173,8 +173,9 @@ class ReviewedSession:
         were = [t for t in chosen if t in known.marks.approved]
         with self._objects.logs.step("disapprove", were[0] if len(were) == 1 else None):
             known.disapprove(were)
-            # Beyond its end nothing is shown of an object, unless somebody has approved it.
-            for frame in (t for t in were if t >= self._objects.num_frames_of(object_id) and t not in known.masklet):
+            # Where it cannot be nothing is shown of an object, unless somebody has approved it.
+            span = self._objects.span(object_id)
+            for frame in (t for t in were if t not in span and t not in known.masklet):
                 known.masklet.remove(frame)
             self._objects.edits += 1
         return tuple(were)

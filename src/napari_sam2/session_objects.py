@@ -210,21 +210,25 @@ class SessionObjects(Mapping[int, TrackedObject]):
         known = {i: self._known[i] for i in object_ids if i in self._known}
         return {i: starts for i, one in known.items() if (starts := one.starts)}
 
-    def last_frame(self, object_ids: Collection[int], last: int | None) -> int | None:
-        """Up to where there is something to follow, of the frames up to `last`: to where the last of them ends."""
-        ends = [self.facts.ends.get(i) for i in object_ids]
-        known = [end - 1 for end in ends if end is not None]
-        if not known or len(known) < len(ends):
-            return last
-        return max(known) if last is None else min(last, max(known))
+    def limits(self, object_ids: Collection[int], first: int | None, last: int | None) -> tuple[int, int]:
+        """First and last frame on which there is something to follow, of those from `first` to `last`."""
+        spans = [self.span(i) for i in object_ids] or [range(self.num_frames)]
+        begin, end = min(span.start for span in spans), max(span.stop for span in spans)
+        return max(begin, first or 0), end - 1 if last is None else min(last, end - 1)
 
-    def num_frames_of(self, object_id: int) -> int:
-        """How many frames of the movie there are up to where an object ends."""
-        return min(self.num_frames, self.facts.ends.get(object_id, self.num_frames))
+    def span(self, object_id: int) -> range:
+        """The frames of the movie on which an object may be: up to its end, and from the end of its parent on.
+
+        A parent that has no end lives on, as budding yeast does. Whoever says that the object is somewhere before is
+        believed.
+        """
+        end = min(self.num_frames, self.facts.ends.get(object_id, self.num_frames))
+        begin = self.facts.ends.get(self.facts.parents.get(object_id, 0))
+        return range(0 if begin is None else min(begin, end, *self._known[object_id].starts), end)
 
     def are_there(self, object_ids: Iterable[int], frame: int) -> list[TrackedObject]:
-        """The objects of these IDs that have not ended before a frame."""
-        return [self._known[i] for i in object_ids if frame < self.facts.ends.get(i, frame + 1)]
+        """The objects of these IDs that may be on a frame."""
+        return [self._known[i] for i in object_ids if frame in self.span(i)]
 
     def standing(self, frame: int, but: Collection[int]) -> dict[int, SeenMask]:
         """By object ID, masks on a frame that yield to no other object's, of all objects but some."""

@@ -71,7 +71,7 @@ def num_frames_ahead(objects: SessionObjects, object_ids: Collection[int]) -> in
     for step in (1, -1):
         ahead: set[int] = set()
         for known in (objects[i] for i in object_ids if i in objects):
-            looked, movie = set(known.frames), range(objects.num_frames_of(known.object_id))
+            looked, movie = set(known.frames), objects.span(known.object_id)
             for course in _courses(objects, known, step, is_new=True):
                 frame = course.front + step
                 while frame in movie and frame not in looked:
@@ -113,7 +113,7 @@ def _courses(objects: SessionObjects, known: TrackedObject, step: int, *, is_new
         way = 1 if any(t < first for t in known.starts) else -1
         if way == step:
             fronts.add(first - 1 if way == 1 else last + 1)
-    movie = range(objects.num_frames_of(known.object_id))
+    movie = objects.span(known.object_id)
     courses = [_Course(known, front, frozenset(stale), movie, is_new) for front in fronts]
     return [course for course in courses if course.goes_to(course.front + step)]
 

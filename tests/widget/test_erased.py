@@ -8,13 +8,14 @@ import pytest
 from napari_sam2.errors import PromptError
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.tracking_session import TrackingSession
+from napari_sam2.video import Video
 from napari_sam2.widget import edits
 from napari_sam2.widget.answers import PropagationRequest
 from toy_model import ToyModel
-from toy_scene import FAST, STILL, STILL_YX, truth
+from toy_scene import FAST, RADIUS, STILL, STILL_YX, fast_yx, truth
 from widget.conftest import Desk
 from widget.test_shapes import drag
-from widget.toy_desk import NUM_FRAMES, ToyBench
+from widget.toy_desk import NUM_FRAMES, ToyBench, movie, open_toy
 
 FORWARD = PropagationRequest("forward")
 OTHERS = {*range(NUM_FRAMES)} - {3}
@@ -258,6 +259,80 @@ def test_row26_an_erased_painted_mask_that_waits(bench: ToyBench, how: str) -> N
     assert (3 in frames_of(bench, 9)) == (how != "cancel")
     assert (9, 3) in bench.session.prompts or how == "cancel"
     bench.check()
+
+
+def test_row26_an_approved_painted_mask_goes_with_its_object(bench: ToyBench) -> None:
+    paint(bench, 3)
+    bench.controller.edit(edits.approve(9, 3))
+    rub_out(bench, 3)
+    bench.controller.edit(edits.rename(2, "fast"))
+    assert 9 not in bench.session.masklets and frames_of(bench, 9) == set() and not bench.errors
+    bench.check()
+
+
+def test_row26_a_painted_mask_between_absences_goes_with_its_object(toy: ToyModel) -> None:
+    frames = movie().copy()
+    frames[4:] = 0
+    bench = ToyBench(toy, opener=lambda: TrackingSession(Video(frames, contrast=(0, 1)), toy, diameter=2 * RADIUS))
+    bench.click(0, 1, STILL)
+    paint(bench, 3)
+    bench.controller.propagate(FORWARD)
+    assert bench.session.masklets[9].absent
+    rub_out(bench, 3)
+    bench.controller.edit(edits.rename(1, "still"))
+    assert 9 not in bench.session.masklets and frames_of(bench, 9) == set() and not bench.errors
+    bench.check()
+    bench.controller.close()
+
+
+def test_row26_a_stroke_in_the_layer_of_one_object_erases_no_other(bench: ToyBench) -> None:
+    bench.controller.split([2])
+    bench.labels.brush_size = 12
+    bench.labels.paint((3, 120, 20), 1)
+    bench.controller.edit(edits.rename(2, "fast"))
+    assert (1, 3) in bench.session.prompts
+    (y, x), single = fast_yx(3), bench.controller.masks.single[2].layer
+    single.brush_size = 4
+    single.paint((3, y + RADIUS + 2, x), 2)
+    bench.labels.brush_size = 16
+    bench.labels.paint((3, 120, 20), 0)
+    bench.controller.edit(edits.rename(2, "faster"))
+    assert 3 in frames_of(bench, 1) and not bench.session.approved(1)
+
+
+def test_row26_an_erased_mask_outlasts_an_error(bench: ToyBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    erase(bench, 3)
+    paint(bench, 5)
+    with monkeypatch.context() as broken:
+        broken.setattr(TrackingSession, "segment", lambda *_: (_ for _ in ()).throw(MemoryError("no more")))
+        bench.controller.edit(edits.rename(2, "fast"))
+    bench.errors.clear()
+    bench.controller.propagate(FORWARD)
+    assert 3 not in frames_of(bench, 1) and bench.session.approved(1) == (3,)
+    bench.check()
+
+
+def test_row26_an_erased_painted_mask_outlasts_a_change_of_model(toy: ToyModel) -> None:
+    bench = ToyBench(toy)
+    bench.click(0, 1, STILL)
+    bench.controller.propagate(FORWARD)
+    paint(bench, 3)
+    bench.controller.propagate(FORWARD)
+    rub_out(bench, 3)
+    old = bench.session
+
+    def taken_over() -> TrackingSession:
+        session = open_toy(toy)
+        session.take_over(old)
+        return session
+
+    bench.controller.reopen_with(taken_over)
+    bench.runner.finish()
+    assert 3 not in frames_of(bench, 9) and bench.session.approved(9) == (3,)
+    bench.controller.propagate(FORWARD)
+    assert 3 not in frames_of(bench, 9)
+    bench.check()
+    bench.controller.close()
 
 
 @pytest.mark.async_slicing

@@ -341,8 +341,9 @@ def test_a_user_who_is_gone_is_waited_for_no_more(server: Server) -> None:
     assert gone() is None
 
 
+@pytest.mark.parametrize("is_shown", [False, True])
 def test_a_movie_that_is_closed_while_its_model_is_downloaded_ends_the_download(
-    desk: Desk, server: Server, opened: list[str]
+    desk: Desk, server: Server, opened: list[str], is_shown: bool
 ) -> None:
     form = desk.widget.form
     desk.click_canvas(desk.viewer.layers["movie"], 20, 20)
@@ -351,9 +352,12 @@ def test_a_movie_that_is_closed_while_its_model_is_downloaded_ends_the_download(
     for image in (other, desk.viewer.layers["movie"]):
         form.image.value = image
     begin(desk, server)
-    form.image.value = other
-    desk.settle()
+    if not is_shown:
+        form.image.value = other
+        desk.settle()
     desk.viewer.layers.remove(desk.viewer.layers["movie"])
+    desk.settle()
+    form.image.value = other
     desk.settle()
     assert not form.model.bar.isVisible()
     server.slow_s = 0

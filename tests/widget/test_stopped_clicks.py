@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from napari_sam2.tracking_session import TrackingSession
+from napari_sam2.widget import edits
 from napari_sam2.widget.answers import PropagationRequest
 from toy_model import ToyModel
 from toy_scene import FAST, STILL
@@ -48,6 +49,20 @@ def test_a_click_that_was_dropped_is_shown_if_a_run_answers_it(
     bench.controller.propagate(request_)
     bench.runner.finish()
     bench.check()
+
+
+def test_what_was_dropped_and_shown_is_not_written_for_ever(bench: ToyBench) -> None:
+    bench.runner.paused = True
+    bench.click(4, 2, FAST)
+    bench.controller.cancel()
+    bench.runner.paused = False
+    bench.controller.propagate(PropagationRequest("forward"))
+    bench.runner.finish()
+    bench.check()
+    bench.controller.edit(edits.remove([2]))
+    bench.written.clear()
+    bench.controller.propagate(PropagationRequest(None))
+    assert bench.written == []
 
 
 def test_a_point_that_was_moved_and_not_answered_is_shown_if_a_run_answers_it(bench: ToyBench) -> None:

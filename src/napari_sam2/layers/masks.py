@@ -159,7 +159,7 @@ class MaskLayers:
         if not erased and not told:
             return set()
         painted = {(prompt.object_id, prompt.frame) for prompt in self.mask_prompts()}
-        gone = {key for key in told - painted if any(mask_layer.is_bare(*key) for mask_layer in self)}
+        gone = {key for key in told - painted if any(shown.is_bare(*key) for shown in self._showing(key[0]))}
         return (erased | gone) - painted
 
     def outdate(self, object_id: int, frame: int) -> None:
@@ -180,6 +180,12 @@ class MaskLayers:
         kept = {key: prompt for key, prompt in self.given.items() if key in erased}
         self.given = kept | {(prompt.object_id, prompt.frame): prompt for prompt in self.mask_prompts()}
         return list(self.given.values())
+
+    def _showing(self, object_id: int) -> Iterator[MaskLayer]:
+        """The layers in which an object is shown."""
+        yield self.main
+        if object_id in self.single:
+            yield self.single[object_id]
 
     @property
     def _clicked_since(self) -> set[tuple[int, int]]:

@@ -186,6 +186,7 @@ class Controller(JobDesk):
     def reopen_with(self, open_session: Callable[[], SessionLike], *, is_stored: bool = False) -> None:
         """Go on with another model, which answers all prompts anew; or, at once, with a stored session as it was."""
         wants_all, had_masks = is_stored or self._backlog.wants_all, bool(self.session and self.session.masklets)
+        self._erased.look(self._masks, None if is_stored else self.session)
         if self._job is not None:
             self.cancel()
         self._slot.change(open_session, keeps_cleaning=is_stored)
@@ -246,8 +247,8 @@ class Controller(JobDesk):
         if self._closed or self.give_way() or self._job is not None:
             return
         self._show_changed_prompts()
-        if self._has_news() and self.session is not None:
-            self._erased.put(self._masks.take_erased(self._erased.untold), self.session)
+        if self._has_news():
+            self._erased.look(self._masks, self.session)
         if self._tickets:
             self._masks.ensure()
             self._start_clicks()

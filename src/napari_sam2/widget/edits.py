@@ -116,7 +116,7 @@ def end(object_ids: Sequence[int], frame: int) -> Edit:
 def mark_absent(places: Sequence[Key]) -> Edit:
     """Say of frames and objects that the object is not there; what is refused of that is told when the rest is done.
 
-    A mask that somebody gave, and that is all there is of an object, was a prompt that is taken back.
+    An object of which there is nothing but a mask that somebody gave goes with that mask.
     """
 
     def apply(session: SessionLike) -> str:
@@ -126,12 +126,11 @@ def mark_absent(places: Sequence[Key]) -> Edit:
                 try:
                     session.mark_absent(object_id, frame)
                 except PromptError as error:
-                    rest = dict(session.prompts)
-                    here = rest.pop((object_id, frame), None)
+                    here = session.prompts.get((object_id, frame))
                     if here is None or here.mask is None:
                         refused.append(str(error))
                     else:
-                        session.set_prompts(prompt for group in rest.values() for prompt in group.in_order)
+                        session.remove_object(object_id)
         if refused:
             raise PromptError("; ".join(refused))
         return f"Not there: {_named([object_id for _, object_id in places])}."

@@ -316,7 +316,7 @@ class JobDesk:
         elif end.error is not None:
             # What could not be opened would be opened again for ever.
             self._backlog.wants_all = False
-        self._erased.on_end(self._backlog, canceled=end.canceled)
+        self._erased.on_end(self._backlog, end)
         if end.error is not None:
             self._edits.clear()
             if state == "showing":
@@ -326,7 +326,7 @@ class JobDesk:
                 # A click that cannot be answered would be asked again for ever.
                 self._tickets.clear()
         if state == "propagating":
-            for frame, object_id in self._tickets.dropped:
+            for frame, object_id in self._tickets.take_dropped():
                 self._backlog.add(frame, object_id)
         self._run.on_end(end, can_resume=self.can_resume)
         if state not in _READING or end.error is not None:

@@ -55,7 +55,7 @@ class ShownChoices:
             self._models.show_user(self._shown.model, None)
 
     def closed(self, movie: OpenMovie) -> None:
-        """Take note that a movie is over, which is shown no more and waits for no model."""
+        """Take note that a movie is over, which waits for no model."""
         self._models.leave(movie)
 
     def refresh(self, *_: object) -> None:

@@ -49,6 +49,11 @@ class Tickets:
         self._open.pop(key, None)
         return True
 
+    def take_dropped(self) -> set[Key]:
+        """Return what was `dropped`, once."""
+        dropped, self.dropped = self.dropped, set()
+        return dropped
+
     def clear(self) -> None:
         """Drop what is unanswered."""
         self.dropped.update(self._open)

@@ -243,13 +243,11 @@ class TrackerWidget(QWidget):
 
     def _restart(self, image: Image) -> None:
         """Begin anew with a movie, of which something else was chosen; what there is stays as ordinary layers."""
-        ended = [movie for movie in self._movies if movie.image == image]
-        for movie in ended:
+        for movie in [movie for movie in self._movies if movie.image == image]:
             movie.close()
             self._movies.remove(movie)
-        self._show_movie(None)
-        for movie in ended:
             self._choices.closed(movie)
+        self._show_movie(None)
         self.open_image(image)
 
     def _show_movie(self, movie: OpenMovie | None) -> None:
@@ -331,7 +329,7 @@ class TrackerWidget(QWidget):
         movie.close()
         self._movies.remove(movie)
         self.form.input.forget(movie.image)
+        self._choices.closed(movie)
         if movie is self._movie:
             self._show_movie(None)
-        self._choices.closed(movie)
         self._notices.note(f"The movie '{movie.image.name}' {why}, so its session has ended; its masks stay.")

@@ -111,7 +111,7 @@ def end(objects: SessionObjects, object_id: int, frame: int) -> None:
     left = settled(before, objects.shape_yx)
     if not any(record.mask or record.prompts for record in left.values()):
         raise PromptError(
-            f"object {object_id} has neither mask nor click before frame {frame}, so nothing of it would be left: "
+            f"object {object_id} has neither mask nor prompt before frame {frame}, so nothing of it would be left: "
             "remove it, or name a later frame"
         )
     with objects.logs.step("end"):

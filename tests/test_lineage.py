@@ -165,6 +165,14 @@ def test_row42_children_are_not_followed_to_before_the_division(double, tmp_path
     assert (tmp_path / "res_track.txt").read_text() == f"1 0 5 0\n3 6 {last} 1\n4 6 {last} 1\n"
 
 
+def test_row42_frames_before_the_division_are_refused_with_the_way_out(double):
+    children = double.divide(1, 6)
+    with pytest.raises(PromptError, match=r"frames 0 to 3: .* on the frames 6 to 47 only. Ask for some of these"):
+        double.propagate("both", object_ids=children, last=3)
+    with pytest.raises(PromptError, match="No frames from 3 to 2"):
+        double.propagate("both", object_ids=children, first=3, last=2)
+
+
 def test_who_says_that_a_child_was_there_before_is_believed_and_a_parent_without_an_end_lives_on(session):
     session.add_prompts(click(0, 1, STILL), click(8, 2, FAST))
     session.set_parent(2, 1)

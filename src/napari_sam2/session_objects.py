@@ -211,10 +211,24 @@ class SessionObjects(Mapping[int, TrackedObject]):
         return {i: starts for i, one in known.items() if (starts := one.starts)}
 
     def limits(self, object_ids: Collection[int], first: int | None, last: int | None) -> tuple[int, int]:
-        """First and last frame on which there is something to follow, of those from `first` to `last`."""
+        """First and last frame on which there is something to follow, of those from `first` to `last`.
+
+        Raises
+        ------
+        PromptError
+            If the objects may be on other frames only.
+        """
+        low, high = first or 0, self.num_frames - 1 if last is None else last
         spans = [self.span(i) for i in object_ids] or [range(self.num_frames)]
         begin, end = min(span.start for span in spans), max(span.stop for span in spans)
-        return max(begin, first or 0), end - 1 if last is None else min(last, end - 1)
+        if low > high or low >= self.num_frames:
+            return low, high  # no frames of the movie, whatever the objects are
+        if high < begin or end <= low:
+            raise PromptError(
+                f"Nothing to follow on the frames {low} to {high}: by where objects end and divide, there is something "
+                f"on the frames {begin} to {end - 1} only. Ask for some of these, or click an object there."
+            )
+        return max(begin, low), min(high, end - 1)
 
     def span(self, object_id: int) -> range:
         """The frames of the movie on which an object may be: up to its end, and from the end of its parent on.

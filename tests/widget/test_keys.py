@@ -36,6 +36,15 @@ def settings(**given: Any) -> SimpleNamespace:
     return SimpleNamespace(keys=keys, sessions=sessions, runs=runs)
 
 
+def watched_settings(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Settings as usual in place of those of the user; `events.changed()` tells of changes."""
+    chosen = settings()
+    chosen.events = EmitterGroup(source=None, changed=None)
+    for module in ("preferences", "preference_watch"):
+        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    return chosen
+
+
 def meanings(*kinds: type) -> set[str]:
     """The keys that mean something to napari on the viewer or on layers of some kinds."""
     return {str(key) for kind in kinds for parent in kind.__mro__ for key in vars(parent).get("class_keymap", {})}
@@ -191,10 +200,7 @@ def test_preferences_count_in_an_open_widget(
 def test_device_and_precision_count_for_sessions_that_begin_then(
     empty_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = settings()
-    chosen.events = EmitterGroup(source=None, changed=None)
-    for module in ("preferences", "preference_watch"):
-        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    chosen = watched_settings(monkeypatch)
     empty_desk.add_movie()
     form = empty_desk.dock().form
     chosen.runs.device, chosen.runs.precision = "cuda:3", "auto"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image
-from napari.utils.events import EmitterGroup
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
@@ -22,7 +21,7 @@ from napari_sam2.synthetic import sample_movie
 from napari_sam2.tuning import Tuning
 from widget.conftest import PLACED, Desk
 from widget.fakes import FakeSession
-from widget.test_keys import settings
+from widget.test_keys import watched_settings
 
 pytestmark = pytest.mark.widget
 FIRST = SessionSetup(diameter=20.0, max_recent=3, tuning=Tuning(mask_threshold=1.5), precision="auto")
@@ -171,10 +170,7 @@ def test_cleaning_from_the_console_is_shown_with_its_movie(both: Desk) -> None:
 def test_preferences_count_for_a_movie_without_a_session_beside_one_with(
     empty_desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = settings()
-    chosen.events = EmitterGroup(source=None, changed=None)
-    for module in ("preferences", "preference_watch"):
-        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    chosen = watched_settings(monkeypatch)
     empty_desk.add_movie()
     form = empty_desk.dock().form
     click(empty_desk, "movie")
@@ -193,10 +189,7 @@ def test_preferences_count_for_a_movie_without_a_session_beside_one_with(
 
 
 def test_a_precision_that_is_preferred_is_for_movies_to_come(empty_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = settings()
-    chosen.events = EmitterGroup(source=None, changed=None)
-    for module in ("preferences", "preference_watch"):
-        monkeypatch.setattr(f"napari_sam2.widget.{module}.plugin_settings", lambda: chosen)
+    chosen = watched_settings(monkeypatch)
     empty_desk.add_movie()
     form = empty_desk.dock().form
     click(empty_desk, "movie")
